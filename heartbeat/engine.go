@@ -44,6 +44,7 @@ type Engine struct {
 
 	mu        sync.RWMutex
 	entries   map[ID]*entry
+	departed  departed
 	absentIDs map[ID]Mono          // ids that a read has just not found
 	lookingUp map[ID]chan struct{} // ids whose lookup is under way
 	counts    [statuses]atomic.Int64
@@ -98,7 +99,7 @@ func New(c Config) *Engine {
 	c.Hooks.fill()
 	ctx, end := context.WithCancel(context.Background())
 	e := &Engine{
-		Config: c, ctx: ctx, end: end, sweep: sweep{now: make(chan struct{}, 1)}, disturbances: make(chan struct{}, 1),
+		Config: c, ctx: ctx, end: end, sweep: newSweep(), disturbances: make(chan struct{}, 1),
 		entries: map[ID]*entry{}, absentIDs: map[ID]Mono{}, lookingUp: map[ID]chan struct{}{}, headSharers: newSharers(),
 	}
 	e.schedule.wake = make(chan struct{}, 1)
@@ -285,6 +286,7 @@ func (e *Engine) reschedule(en *entry) {
 		en.claimFlow = nil
 	}
 	e.reportChange(en)
+	e.noteDeparted(en)
 	en.trace.noteState(&en.view.Snapshot)
 	was, is := en.status, en.view.status()
 	en.status = is

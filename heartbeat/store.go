@@ -36,10 +36,11 @@ type Store interface {
 	// without a record, as of one revision. Projection.Differs is filled.
 	List(ctx context.Context) ([]Listed, Revision, error)
 	// Changes returns, as of one revision, what List would return of every instance of which
-	// something was written from the revision since on, of those named in also, and of some
-	// more, in turn. An instance that is gone is returned without record and projection. It
-	// goes by what the store keeps of its history, not by what the watch has shown, and is
-	// ErrForgotten where that does not say everything.
+	// something was written from the revision since up to that one, of those named in also, and of
+	// some more, in turn. It reads no more than MostCompared revisions at once: what was written
+	// behind them is for the next call. An instance that is gone is returned without record and
+	// projection. It goes by what the store keeps of its history, not by what the watch has shown,
+	// and is ErrForgotten where that does not say everything.
 	Changes(ctx context.Context, since Revision, also []ID) ([]Listed, Revision, error)
 	// Head is the newest revision of the store, as of a linearizable read; an error if
 	// the store went back behind what the watch has shown.

@@ -11,15 +11,22 @@ import (
 
 const sweepEvery = 30 * time.Second // ± 20 %
 
+// MostCompared is how many revisions are compared at once. When as many were written they are compared
+// without waiting for the next sweep: what a burst writes is never read as a whole.
+const MostCompared = 1000
+
 // sweep is where the comparison of records and projections stands.
 type sweep struct {
-	now chan struct{}
-	mu  sync.Mutex
+	now  chan struct{} // everything that was written is to be compared
+	much chan struct{} // MostCompared revisions are to be
+	mu   sync.Mutex
 	// upTo is the revision up to which everything was compared, by a list and by what was
 	// written since; 0: everything is to be listed.
 	upTo  Revision
 	again map[ID]struct{} // what was not put right
 }
+
+func newSweep() sweep { return sweep{now: make(chan struct{}, 1), much: make(chan struct{}, 1)} }
 
 // Sweep asks for a comparison of records and projections now. It does not wait.
 func (e *Engine) Sweep() {
@@ -29,70 +36,120 @@ func (e *Engine) Sweep() {
 	}
 }
 
+// behind says whether as much is to be compared as is compared at once, of a watch that has shown
+// everything up to a revision.
+func (s *sweep) behind(at Revision) bool {
+	since := s.compared()
+	return since != 0 && at-since >= MostCompared
+}
+
+// shown takes in up to which revision the watch has shown everything.
+func (s *sweep) shown(at Revision) {
+	if s.behind(at) {
+		select {
+		case s.much <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // sweeps compares records with projections now and then, so that nothing the watch missed is
 // lost: what was written since the last time, by the store's own history, or all of it where
 // that does not say enough.
 func (e *Engine) sweeps(ctx context.Context) {
+	t := time.NewTimer(untilSweep())
+	defer t.Stop()
+	much := e.sweep.much // nil: the last sweep failed, and the next one is not made earlier
 	for {
-		spread := rand.Int64N(int64(sweepEvery) * 2 / 5)
-		t := time.NewTimer(sweepEvery*4/5 + time.Duration(spread))
+		whole := true
 		select {
 		case <-ctx.Done():
-			t.Stop()
 			return
 		case <-e.sweep.now:
-			t.Stop()
 		case <-t.C:
+		case <-much:
+			if whole = false; !e.sweep.behind(Revision(e.watched.Load())) {
+				continue // it was compared meanwhile
+			}
 		}
-		if !e.ready.Load() {
-			continue
+		if e.ready.Load() {
+			much = e.sweep.much
+			if e.compare(ctx, whole) != nil {
+				much = nil // the pulse finds a store that does not reply
+			}
+			e.sweep.shown(Revision(e.watched.Load()))
+			e.purge()
 		}
-		some, err := e.compare(ctx)
-		if err != nil {
-			continue // the pulse finds a store that does not reply; the next sweep compares again
+		if whole {
+			t.Reset(untilSweep())
 		}
-		for i := range some {
-			e.inspect(&some[i])
-		}
-		e.purge()
 	}
 }
 
-// compare takes in what was written since the last comparison, or everything.
-func (e *Engine) compare(ctx context.Context) ([]Listed, error) {
-	if since, also := e.sweep.next(e.unknownEnds()); since != 0 {
-		some, err := e.compareSince(ctx, since, also)
+func untilSweep() time.Duration {
+	return sweepEvery*4/5 + time.Duration(rand.Int64N(int64(sweepEvery)*2/5))
+}
+
+// compare takes in what was written since the last comparison, or so much of it as is compared at
+// once, or everything.
+func (e *Engine) compare(ctx context.Context, whole bool) error {
+	var also []ID
+	if whole {
+		also = e.sweep.besides(e.unknownEnds())
+	}
+	if since := e.sweep.compared(); since != 0 {
+		also, err := e.compareWritten(ctx, since, also, whole)
 		if err == nil {
-			return some, nil
+			return nil
 		}
 		if !errors.Is(err, ErrForgotten) {
 			e.sweep.retry(also)
-			return nil, err
+			return err
 		}
 	}
 	all, at, err := e.list(ctx, func() {}) // it shows what was to be compared besides
 	if err != nil {
 		e.sweep.listed(0) // the store says only once that a list is due
-		return nil, err
+		return err
 	}
-	some, err := e.compareSince(ctx, at, nil) // so that the store knows which history it is that goes on from there
+	e.inspect(all)
+	_, _, err = e.compareSince(ctx, at, nil) // so that the store knows which history it is that goes on from there
 	if errors.Is(err, ErrForgotten) {
 		e.sweep.listed(0)
+		return nil
 	}
-	return append(all, some...), nil
+	return err
 }
 
-func (e *Engine) compareSince(ctx context.Context, since Revision, also []ID) ([]Listed, error) {
+// compareWritten compares what was written since a revision, so much at a time: all that the watch has
+// shown by now, or what is compared at once. It returns those of also that are still to be compared.
+func (e *Engine) compareWritten(ctx context.Context, since Revision, also []ID, whole bool) ([]ID, error) {
+	for shown := Revision(e.watched.Load()); ; {
+		at, goesOn, err := e.compareSince(ctx, since, also)
+		if err != nil {
+			return also, err
+		}
+		if !whole || !goesOn || at <= since || at >= shown {
+			return nil, nil
+		}
+		since, also = at, nil
+	}
+}
+
+// compareSince compares what was written since a revision, as far as that is done at once. goesOn says
+// that there was no list meanwhile.
+func (e *Engine) compareSince(ctx context.Context, since Revision, also []ID) (at Revision, goesOn bool, err error) {
 	some, at, err := e.Store.Changes(ctx, since, also)
 	if err != nil {
-		return nil, err
+		return 0, false, err
 	}
 	if e.contradicted(some, at) {
 		e.Hooks.StoreRestored()
 	}
 	e.takeIn(some, at)
-	e.sweep.advance(since, at)
-	return some, nil
+	goesOn = e.sweep.advance(since, at)
+	e.inspect(some)
+	return at, goesOn, nil
 }
 
 // unknownEnds are the instances whose end a read has shown, and neither watch nor list: only
@@ -108,8 +165,15 @@ func (e *Engine) unknownEnds() (out []ID) {
 	return out
 }
 
-// next is from where on to compare, and what besides.
-func (s *sweep) next(also []ID) (Revision, []ID) {
+// compared is the revision up to which all is compared; 0: a list is due.
+func (s *sweep) compared() Revision {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.upTo
+}
+
+// besides is what is to be compared whether it was written or not.
+func (s *sweep) besides(also []ID) []ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.again {
@@ -117,7 +181,7 @@ func (s *sweep) next(also []ID) (Revision, []ID) {
 	}
 	s.again = nil
 	slices.Sort(also)
-	return s.upTo, slices.Compact(also)
+	return slices.Compact(also)
 }
 
 // retry has instances compared again the next time.
@@ -140,19 +204,23 @@ func (s *sweep) listed(at Revision) {
 }
 
 // advance notes that all was compared that was written since a revision up to another one,
-// unless there was a list, or is to be one, meanwhile.
-func (s *sweep) advance(since, at Revision) {
+// unless there was a list, or is to be one, meanwhile: then it says false.
+func (s *sweep) advance(since, at Revision) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.upTo == since {
-		s.upTo = at
+	if s.upTo != since {
+		return false
 	}
+	s.upTo = at
+	return true
 }
 
 // inspect repairs what the sweep found unlike its record.
-func (e *Engine) inspect(l *Listed) {
-	if l.Unlike() {
-		e.requestRepair(e.ensureEntry(l.ID), &RepairFlow{ID: l.ID, Differs: l.Projection.Revision})
+func (e *Engine) inspect(some []Listed) {
+	for i := range some {
+		if l := &some[i]; l.Unlike() {
+			e.requestRepair(e.ensureEntry(l.ID), &RepairFlow{ID: l.ID, Differs: l.Projection.Revision})
+		}
 	}
 }
 

@@ -236,3 +236,135 @@ func TestServicesThatLiveTakeNoGoroutine(t *testing.T) {
 		}
 	})
 }
+
+// A burst was compared by the next sweep, half a minute later, as a whole: that was a list of everything.
+// It is compared a part at a time, as it comes.
+func TestABurstIsComparedAsItComes(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.rev = 1
+		var from, also []int
+		l.changes = func(since Revision, besides []ID) ([]Listed, Revision, error) {
+			from, also = append(from, int(since)), append(also, len(besides))
+			return nil, min(l.rev, since+MostCompared), nil
+		}
+		s := l.addReplica(brisk(10), true)
+		time.Sleep(time.Second) // less than the time until a sweep
+		s.sweep.retry([]ID{"again"})
+		l.mu.Lock()
+		from, also = nil, nil
+		at, lists := l.rev, l.lists
+		l.rev += MostCompared - 1
+		l.mu.Unlock()
+		shows := func(n int) {
+			t.Helper()
+			l.mu.Lock()
+			now := l.rev
+			l.mu.Unlock()
+			s.Observe(nil, now)
+			synctest.Wait()
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if len(from) != n || l.lists != lists {
+				t.Errorf("compared from %v on, %d lists", from, l.lists-lists)
+			}
+		}
+		shows(0)
+		l.mu.Lock()
+		l.rev++
+		l.mu.Unlock()
+		shows(1)
+		l.mu.Lock()
+		l.rev += 3*MostCompared + 7 // at once
+		l.mu.Unlock()
+		shows(4)
+		l.mu.Lock()
+		if !slices.Equal(from, []int{int(at), int(at) + MostCompared, int(at) + 2*MostCompared, int(at) + 3*MostCompared}) || slices.Max(also) != 0 {
+			t.Errorf("compared from %v on, and %v besides", from, also)
+		}
+		l.mu.Unlock()
+		time.Sleep(40 * time.Second) // the next sweep compares the rest, and what is to be compared besides
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(from) < 5 || from[4] != int(at)+4*MostCompared || also[4] != 1 {
+			t.Errorf("compared from %v on, and %v besides", from, also)
+		}
+	})
+}
+
+// A sweep compares all that was written, however much, and asks for what is to be compared besides once.
+func TestASweepComparesPartAfterPart(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.rev = 1
+		var from, also []int
+		fails := false
+		l.changes = func(since Revision, besides []ID) ([]Listed, Revision, error) {
+			from, also = append(from, int(since)), append(also, len(besides))
+			if fails {
+				return nil, 0, ErrUnavailable
+			}
+			return nil, min(l.rev, since+MostCompared), nil
+		}
+		s := l.addReplica(brisk(10), true)
+		time.Sleep(time.Second)
+		s.sweep.retry([]ID{"again"})
+		l.mu.Lock()
+		at := l.rev
+		from, also, fails = nil, nil, true
+		l.rev += 2*MostCompared + 7
+		now := l.rev
+		l.mu.Unlock()
+		for range 3 { // the store does not reply: the next sweep asks again, and not whoever shows something
+			s.Observe(nil, now)
+			synctest.Wait()
+		}
+		l.mu.Lock()
+		if !slices.Equal(from, []int{int(at)}) {
+			t.Errorf("compared from %v on", from)
+		}
+		from, also, fails = nil, nil, false
+		l.mu.Unlock()
+		s.Sweep()
+		synctest.Wait()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !slices.Equal(from, []int{int(at), int(at) + MostCompared, int(at) + 2*MostCompared}) || !slices.Equal(also, []int{1, 0, 0}) {
+			t.Errorf("compared from %v on, and %v besides", from, also)
+		}
+	})
+}
+
+// A sweep looked at every entry, and meanwhile nobody could look for one: of 100,000 services it held up
+// all requests.
+func TestWhoIsGoneIsForgottenWithoutALookAtAll(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		l.remembers(func() []ID { return nil })
+		s := l.addReplica(brisk(10), true)
+		time.Sleep(10 * time.Second)
+		s.register("gone")
+		s.register("back")
+		s.register("lives")
+		for _, id := range []ID{"gone", "back"} {
+			if err := s.Remove(t.Context(), id, Removal{Owner: "app"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		held := s.entry("gone")
+		s.register("back")
+		held.mu.Lock() // somebody is at it
+		s.purge()
+		held.mu.Unlock()
+		if s.entry("gone") == nil || len(s.departed.ids) != 1 {
+			t.Errorf("%v", s.departed.ids)
+		}
+		watched := s.watched.Swap(0) // what was shown of it before it went may still come
+		s.purge()
+		if s.entry("gone") == nil || len(s.departed.ids) != 1 {
+			t.Errorf("%v", s.departed.ids)
+		}
+		s.watched.Store(watched)
+		s.purge()
+		if s.entry("gone") != nil || s.entry("back") == nil || s.entry("lives") == nil || len(s.departed.ids) != 0 {
+			t.Errorf("%v", s.departed.ids)
+		}
+	})
+}

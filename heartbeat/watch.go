@@ -99,6 +99,7 @@ func (e *Engine) advanceWatch(at Revision) {
 	if int64(at) > e.watched.Load() {
 		e.watched.Store(int64(at))
 	}
+	e.sweep.shown(at)
 }
 
 // Load lists the store and makes the engine ready; it is also how a replica
@@ -180,22 +181,4 @@ func (e *Engine) entriesBut(listed map[ID]bool) (out []*entry) {
 		}
 	}
 	return out
-}
-
-// purge drops the entries of removed instances of which no late observation can come.
-func (e *Engine) purge() {
-	watched := Revision(e.watched.Load())
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for id, en := range e.entries {
-		if !en.mu.TryLock() {
-			continue
-		}
-		v := &en.view
-		if !en.registering && v.recordSeen+v.projectionSeen > 0 && !v.Exists() && !v.Projection.Present() && max(v.recordSeen, v.projectionSeen) <= watched {
-			delete(e.entries, id)
-			en.dropped = true
-		}
-		en.mu.Unlock()
-	}
 }

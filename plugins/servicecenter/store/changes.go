@@ -15,8 +15,9 @@ import (
 
 // Changes implements heartbeat.Store. What ServiceComb shows of the instances is compared with
 // the records as after a list, but only where something was written, and it costs what was
-// written. A walk through all keys goes on besides, a few at a time: if it finds an instance
-// that is not as its record says, although nothing was written since that was so, a list is due.
+// written, a part at a time. A walk through all keys goes on besides, a few at a time, with each last
+// part: if it finds an instance that is not as its record says, although nothing was written since that
+// was so, a list is due.
 func (s *Store) Changes(ctx context.Context, since heartbeat.Revision, also []heartbeat.ID) ([]heartbeat.Listed, heartbeat.Revision, error) {
 	if s.repairs != nil && s.repairs.again.Swap(false) {
 		return nil, 0, fmt.Errorf("%w: something was not put right", heartbeat.ErrForgotten)
@@ -30,14 +31,16 @@ func (s *Store) Changes(ctx context.Context, since heartbeat.Revision, also []he
 	for _, id := range also {
 		t.ids[id] = struct{}{}
 	}
-	last, err := s.readHistory(ctx, int64(since), t.written)
+	last, all, err := s.readHistory(ctx, int64(since), t.written)
 	if err != nil {
 		return nil, 0, err
 	}
 	t.at = last.of
 	walk := s.history.walked()
-	if err := walk.next(ctx, t); err != nil {
-		return nil, 0, err
+	if all {
+		if err := walk.next(ctx, t); err != nil {
+			return nil, 0, err
+		}
 	}
 	l, err := t.judge(ctx)
 	if errors.Is(err, heartbeat.ErrForgotten) {

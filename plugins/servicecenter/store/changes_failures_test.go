@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -149,14 +150,18 @@ func TestALookThatWaitsForItsTurnEndsWithItsContext(t *testing.T) {
 type lateReplies struct {
 	clientv3.Watcher
 	at      int64
+	mu      sync.Mutex
 	streams map[string]bool
 }
 
 func (l *lateReplies) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
 	md, _ := metadata.FromOutgoingContext(ctx)
 	stream, events := fmt.Sprint(md), l.Watcher.Watch(ctx, key, opts...)
-	if !l.streams[stream] {
-		l.streams[stream] = true
+	l.mu.Lock()
+	first := !l.streams[stream]
+	l.streams[stream] = true
+	l.mu.Unlock()
+	if first {
 		return events
 	}
 	out := make(chan clientv3.WatchResponse, 1)
@@ -188,7 +193,7 @@ func TestARangeOfTheHistoryIsNotCompleteByWhatAnotherAskedFor(t *testing.T) {
 	require.NoError(t, err)
 	s.client.Watcher = &lateReplies{Watcher: s.client.Watcher, at: int64(head), streams: map[string]bool{}}
 	var got []string
-	_, err = s.readHistory(t.Context(), int64(at), func(ev *clientv3.Event) { got = append(got, string(ev.Kv.Key)) })
+	_, _, err = s.readHistory(t.Context(), int64(at), func(ev *clientv3.Event) { got = append(got, string(ev.Kv.Key)) })
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 }

@@ -19,10 +19,12 @@ import (
 )
 
 const (
-	// mostRevisions and mostHistory bound what is read of the history at once: of more, a list
-	// costs less.
-	mostRevisions  = 5000
-	mostHistory    = 16 << 20 // bytes
+	// mostRevisions is how much may have been written since the last comparison: of more, a list costs
+	// less. Where there are many services it is a share of them, for their list is as long.
+	mostRevisions = 5000
+	shareWritten  = 5
+	// mostHistory bounds what is read of one range at once, and had stood there before.
+	mostHistory    = 8 << 20 // bytes
 	historyTimeout = 10 * time.Second
 	historyAsk     = 50 * time.Millisecond // between two questions whether that was all
 )
@@ -37,54 +39,94 @@ type history struct {
 	walk walk
 }
 
-// readHistory calls f for all that was written behind the revision since, in order, and
-// returns the sum of the revision up to which that is complete. It asks by a watch of its own, and so
-// finds what another one has missed. heartbeat.ErrForgotten: the store does not know
-// any more, it is another history, or it would be too much.
-func (s *Store) readHistory(ctx context.Context, since int64, f func(*clientv3.Event)) (*revisionSum, error) {
+// readHistory calls f for what was written behind the revision since, in order within a range, and
+// returns the sum of the revision up to which that is complete: of the newest one, unless more was
+// written than is read at once. It asks by watches of its own, and so finds what another one has missed.
+// heartbeat.ErrForgotten: the store does not know any more, it is another history, or it is too much.
+func (s *Store) readHistory(ctx context.Context, since int64, f func(*clientv3.Event)) (last *revisionSum, all bool, err error) {
 	head, err := s.Head(ctx)
 	switch {
 	case err != nil:
-		return nil, err
-	case int64(head) < since || int64(head)-since > mostRevisions:
-		return nil, fmt.Errorf("%w: %d revisions", heartbeat.ErrForgotten, int64(head)-since)
+		return nil, false, err
+	case int64(head) < since || int64(head)-since > s.mostBehind():
+		return nil, false, fmt.Errorf("%w: %d revisions", heartbeat.ErrForgotten, int64(head)-since)
 	}
 	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), historyTimeout)
 	defer cancel()
 	reads := s.client.Readers.Add(since)
 	defer reads.Done()
-	first, last, size := newRevisionSum(since), newRevisionSum(int64(head)), 0
-	for _, prefix := range historyPrefixes {
-		if err := s.readRange(ctx, prefix, since, int64(head), func(ev *clientv3.Event) error {
+	upTo, all := int64(head), true
+	if since+heartbeat.MostCompared <= upTo {
+		upTo, all = since+heartbeat.MostCompared, false
+	}
+	ranges, err := s.readRanges(ctx, since, upTo)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, r := range ranges {
+		all = all && r.upTo == upTo
+	}
+	for _, r := range ranges {
+		upTo = min(upTo, r.upTo)
+	}
+	first, last := newRevisionSum(since), newRevisionSum(upTo)
+	for _, r := range ranges {
+		for _, ev := range r.events {
+			if ev.Kv.ModRevision > upTo {
+				break
+			}
 			first.add(ev)
 			last.add(ev)
-			if size += ev.Kv.Size(); size > mostHistory {
-				return fmt.Errorf("%w: too much", heartbeat.ErrForgotten)
-			}
 			if ev.Kv.ModRevision > since {
 				f(ev)
 			}
-			return nil
-		}); err != nil {
-			return nil, err
 		}
 	}
-	return last, s.history.check(first)
+	return last, all, s.history.check(first)
 }
+
+// mostBehind is how many revisions may have been written since the last comparison.
+func (s *Store) mostBehind() int64 { return int64(max(mostRevisions, s.owned.records()/shareWritten)) }
 
 // historyPrefixes are all keys that our user of a cluster may read.
 var historyPrefixes = []string{"/cse-sr/", "/mep/"}
 
-// readRange calls f for what was written below a prefix from one revision up to another one. Its
-// stream is its own: all watches of one stream are told what one of them has asked for, before they
-// have shown everything themselves.
-func (s *Store) readRange(ctx context.Context, prefix string, since, head int64, f func(*clientv3.Event) error) error {
+// writtenRange is what was written below a prefix.
+type writtenRange struct {
+	events []*clientv3.Event
+	size   int
+	upTo   int64 // the revision up to which that is complete
+}
+
+// readRanges reads what was written below all prefixes from one revision up to another one. The store
+// reads its history once for all of them.
+func (s *Store) readRanges(ctx context.Context, since, upTo int64) ([]*writtenRange, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var reads sync.WaitGroup
+	out := make([]*writtenRange, len(historyPrefixes))
+	for i, prefix := range historyPrefixes {
+		out[i] = &writtenRange{upTo: upTo}
+		reads.Go(func() {
+			if err := s.readRange(ctx, prefix, since, out[i]); err != nil {
+				cancel(err) // only the first counts
+			}
+		})
+	}
+	reads.Wait()
+	return out, context.Cause(ctx)
+}
+
+// readRange reads what was written below a prefix from a revision on. Its stream is its own: all
+// watches of one stream are told what one of them has asked for, before they have shown everything
+// themselves.
+func (s *Store) readRange(ctx context.Context, prefix string, since int64, r *writtenRange) error {
 	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(ctx, "mep-watch", "sweep "+prefix))
 	defer cancel()
 	events := s.client.Watch(ctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(since), clientv3.WithPrevKV())
 	ask := time.NewTicker(historyAsk) // it is answered once the watch has shown everything
 	defer ask.Stop()
-	for upTo := int64(0); upTo < head; {
+	for shown := int64(0); shown < r.upTo; {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -94,16 +136,30 @@ func (s *Store) readRange(ctx context.Context, prefix string, since, head int64,
 			if err := historyError(ctx, &res, ok); err != nil {
 				return err
 			}
-			for _, ev := range res.Events {
-				if ev.Kv.ModRevision > head {
-					break // the next time
-				}
-				if err := f(ev); err != nil {
-					return err
-				}
+			if err := r.take(res.Events, since); err != nil {
+				return err
 			}
-			upTo = max(upTo, int64(etcd.CompleteUpTo(&res)))
+			shown = max(shown, int64(etcd.CompleteUpTo(&res)))
 		}
+	}
+	return nil
+}
+
+// take takes in what a watch has shown. What would be too much at once is left out, and all of the
+// revision that wrote it.
+func (r *writtenRange) take(events []*clientv3.Event, since int64) error {
+	for _, ev := range events {
+		at := ev.Kv.ModRevision
+		if at > r.upTo {
+			return nil // the next time
+		}
+		if r.size += ev.Kv.Size() + ev.PrevKv.Size(); r.size > mostHistory {
+			if r.upTo = at - 1; r.upTo <= since {
+				return fmt.Errorf("%w: too much", heartbeat.ErrForgotten)
+			}
+			return nil
+		}
+		r.events = append(r.events, ev)
 	}
 	return nil
 }

@@ -72,6 +72,13 @@ func (o *owned) instances(serviceID string) int {
 	return o.services[serviceID]
 }
 
+// records counts the records that are known.
+func (o *owned) records() int {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return len(o.held)
+}
+
 func (o *owned) leased(l heartbeat.LeaseID) bool {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
