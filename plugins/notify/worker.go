@@ -111,42 +111,6 @@ func (w *worker) seenUpTo(upTo heartbeat.Revision) {
 	w.wakeUp()
 }
 
-// usage is what the store retains for the subscription of a worker.
-type usage struct {
-	w        *worker
-	bytes    int64
-	last     heartbeat.Revision // of the newest event
-	shedding bool               // it was asked to shed, and has not done so yet
-}
-
-func (w *worker) usage() usage {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	l := usage{w: w, bytes: w.q.bytes, shedding: w.q.shedTo != 0}
-	if n := len(w.q.pending); n > 0 {
-		l.last = w.q.pending[n-1].at
-	} else if n := len(w.q.head); n > 0 {
-		l.last = w.q.head[n-1].at
-	}
-	return l
-}
-
-// shedTo asks the worker to shed events until no more than so many bytes are retained.
-func (w *worker) shedTo(most int64) {
-	w.mu.Lock()
-	w.q.shedTo = max(most, 1)
-	w.interruptWait()
-	w.mu.Unlock()
-	w.wakeUp()
-}
-
-// releaseEvents ends what is retained here; the next sender of the subscription retains it.
-func (w *worker) releaseEvents() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.q.close()
-}
-
 // halt has no POST start any more.
 func (w *worker) halt() {
 	w.mu.Lock()
