@@ -19,11 +19,11 @@ import (
 
 const registryPath = "/v4/default/registry/"
 
-// provider registers a microservice with an instance.
+// provider registers a microservice with an instance, whose lease outlives every test.
 func provider(t *testing.T, name string) {
 	t.Helper()
 	status, _, b := web.Send(t, "POST", registryPath+"microservices", fmt.Sprintf(
-		`{"service":{"serviceId":%q,"appId":"finds","serviceName":%q,"version":"1.0.0"},"instances":[{"instanceId":%q,"hostName":"h","endpoints":["rest://10.0.0.1:80"]}]}`, name, name, name))
+		`{"service":{"serviceId":%q,"appId":"finds","serviceName":%q,"version":"1.0.0"},"instances":[{"instanceId":%q,"hostName":"h","endpoints":["rest://10.0.0.1:80"],"healthCheck":{"mode":"push","interval":3600,"times":3}}]}`, name, name, name))
 	require.Equal(t, http.StatusOK, status, b)
 	require.Eventually(t, func() bool { return len(find(t, name, "0%2B")) == 1 }, 10*time.Second, 20*time.Millisecond)
 }
