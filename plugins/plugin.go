@@ -39,8 +39,9 @@ type Base interface {
 	RuleStore
 	GatewayStore
 	DeploymentStore
-	// NewID chooses the id of an instance about to be registered.
-	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
+	// NewID chooses the id of an instance about to be registered. look says that the place of the one
+	// that was chosen before was taken, so that the store is asked which is free.
+	NewID(ctx context.Context, owner string, info mp1.ServiceInfo, look bool) (heartbeat.ID, error)
 	// Place says where the instance stands once info describes it: its new
 	// heartbeat.Record.Place.
 	Place(ctx context.Context, id heartbeat.ID, owner string, info mp1.ServiceInfo) (string, error)

@@ -126,7 +126,7 @@ func TestAConsumerHearsOfEveryRegistration(t *testing.T) {
 	registered := func(version string) heartbeat.Record {
 		info := storetest.Info(t)
 		info.Version = version
-		id, err := records.NewID(t.Context(), "heard", info)
+		id, err := records.NewID(t.Context(), "heard", info, true)
 		require.NoError(t, err)
 		return heartbeat.Record{Schema: heartbeat.Schema, ID: id, Owner: "heard", Attributes: strings.Replace(storetest.Attributes, `"v2"`, `"`+version+`"`, 1),
 			State: heartbeat.Active, RegisteredAt: 1e18, Seq: 1}

@@ -86,8 +86,8 @@ func (r *registry) Admitted(ctx context.Context, app string) (bool, error) {
 // Register implements server.Registry. The attributes that are stored are what the
 // application sent; id, state and interval are fields of the record.
 func (r *registry) Register(ctx context.Context, by server.Caller, info mp1.ServiceInfo) (*server.Service, error) {
-	for range idRounds {
-		svc, err := r.register(ctx, by, info)
+	for round := range idRounds {
+		svc, err := r.register(ctx, by, info, round > 0)
 		if !errors.Is(err, heartbeat.ErrTaken) {
 			return svc, err
 		}
@@ -99,12 +99,12 @@ func (r *registry) Register(ctx context.Context, by server.Caller, info mp1.Serv
 // chosen place of the instance at service-center before the transaction (heartbeat.ErrTaken).
 const idRounds = 3
 
-func (r *registry) register(ctx context.Context, by server.Caller, info mp1.ServiceInfo) (*server.Service, error) {
+func (r *registry) register(ctx context.Context, by server.Caller, info mp1.ServiceInfo, taken bool) (*server.Service, error) {
 	state, err := stateOf(info.State)
 	if err != nil {
 		return nil, err
 	}
-	id, err := r.host.Base.NewID(ctx, by.App, info)
+	id, err := r.host.Base.NewID(ctx, by.App, info, taken)
 	if err != nil {
 		return nil, heartbeat.ErrUnavailable
 	}

@@ -71,6 +71,10 @@ func (t *boundTxn) If(cs ...clientv3.Cmp) clientv3.Txn {
 
 // Then implements clientv3.Txn.
 func (t *boundTxn) Then(ops ...clientv3.Op) clientv3.Txn {
+	if t.then == nil {
+		t.then = ops[:len(ops):len(ops)] // they are not changed
+		return t
+	}
 	t.then = append(t.then, ops...)
 	return t
 }

@@ -55,3 +55,15 @@ func DeleteBelow(id, index string) []clientv3.Op {
 	}
 	return out
 }
+
+// NothingBelow are compares that fail if there is something that DeleteBelow would erase.
+func NothingBelow(id, index string) []clientv3.Cmp {
+	out := make([]clientv3.Cmp, 0, 2+len(BelowService))
+	for _, key := range []string{TagPrefix + id, ConsumerPrefix + strings.TrimPrefix(index, IndexPrefix)} {
+		out = append(out, clientv3.Compare(clientv3.Version(key), "=", 0))
+	}
+	for _, prefix := range BelowService {
+		out = append(out, clientv3.Compare(clientv3.CreateRevision(prefix+id+path.SPLIT).WithPrefix(), "=", 0))
+	}
+	return out
+}

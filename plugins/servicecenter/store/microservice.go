@@ -30,6 +30,10 @@ type microservice struct {
 	mark, value, entry *mvccpb.KeyValue // entry: at the index key
 	under              int64            // instances and leases below it
 	records            int64            // of ours whose ids begin with it
+
+	// assumed says that nothing of it was read, for this replica knows of no instance of it: the
+	// compares fail unless there is nothing of it at all.
+	assumed bool
 }
 
 // findService reads a microservice, at any member: what is a little old fails the compares of
@@ -113,6 +117,9 @@ func (st *microservice) compares() []clientv3.Cmp {
 			out = append(out, clientv3.Compare(clientv3.CreateRevision(prefix+st.id+path.SPLIT).WithPrefix(), "=", 0))
 		}
 	}
+	if st.assumed {
+		out = append(out, keys.NothingBelow(st.id, st.index)...)
+	}
 	return out
 }
 
@@ -133,25 +140,28 @@ func (st *microservice) same(other *microservice) bool {
 		(st.records > 0) == (other.records > 0)
 }
 
-// operations make the microservice what it should be; there are none if it is. What lies
+// appendOperations adds what makes the microservice what it should be; nothing if it is. What lies
 // below an id that had no microservice of ours is erased.
-func (st *microservice) operations(p *projector) ([]clientv3.Op, error) {
+func (st *microservice) appendOperations(out []clientv3.Op, p *projector) ([]clientv3.Op, error) {
 	marked := st.mark != nil && string(st.mark.Value) == st.index
 	if marked && st.whole() && keys.ServiceIDAt(st.index) == st.id {
-		return nil, nil
+		return out, nil
 	}
 	service, err := p.service()
 	if err != nil {
 		return nil, err
 	}
-	out := []clientv3.Op{clientv3.OpPut(keys.ServicePrefix+st.id, string(service)), clientv3.OpPut(st.index, st.id)}
+	out = append(out, clientv3.OpPut(keys.ServicePrefix+st.id, string(service)), clientv3.OpPut(st.index, st.id))
 	if named := keys.ServiceIDAt(st.index); named != st.id { // one that nobody could know in advance
 		out = append(out, clientv3.OpPut(keys.MarkPrefix+named, st.index))
 	}
 	if marked {
 		return out, nil
 	}
-	return append(append(out, clientv3.OpPut(keys.MarkPrefix+st.id, st.index)), keys.DeleteBelow(st.id, st.index)...), nil
+	if out = append(out, clientv3.OpPut(keys.MarkPrefix+st.id, st.index)); st.assumed {
+		return out, nil // there is nothing below it
+	}
+	return append(out, keys.DeleteBelow(st.id, st.index)...), nil
 }
 
 // intact says whether value is the microservice that we put under this id and index
@@ -188,6 +198,17 @@ func expectedService(id, index string, value []byte) (want []byte, earlier bool)
 	return want, err == nil && bytes.Equal(before, value)
 }
 
+// likelyServiceFor is the microservice of the application, name and version if no ServiceComb client
+// has its name or its id; "": one has, it seems.
+func (s *Store) likelyServiceFor(owner string, info mp1.ServiceInfo) string {
+	plain, other := serviceKey(owner, info, ""), serviceKey(owner, info, foreignSuffix)
+	id := keys.ServiceIDOf(&plain)
+	if s.owned.instances(id) == 0 && s.owned.instances(keys.ServiceIDOf(&other)) > 0 {
+		return ""
+	}
+	return id
+}
+
 // serviceFor is the microservice of the application, name and version. Where a
 // ServiceComb client took its name or its id, it is one under another name; and where
 // that is taken too, one of an id that nobody can take in advance.
@@ -220,9 +241,12 @@ func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *c
 	var before *microservice
 	for round := range serviceRounds {
 		var st microservice
-		if round == 0 {
+		switch {
+		case round == 0 && t.Kind == heartbeat.Register && s.owned.instances(id) == 0:
+			st = microservice{id: id, index: index, assumed: true}
+		case round == 0:
 			st, err = s.findService(ctx, id, index, true)
-		} else {
+		default:
 			st, err = s.readService(ctx, id, index, false)
 		}
 		switch {
@@ -236,7 +260,9 @@ func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *c
 		if res, resent, err = s.transact(ctx, t, &st); err != nil || res.Succeeded || resent {
 			return res, resent, err
 		}
-		before = &st
+		if !st.assumed {
+			before = &st
+		}
 	}
 	return res, resent, nil
 }

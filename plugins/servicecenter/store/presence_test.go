@@ -120,7 +120,7 @@ func TestReplicasTellEachOtherWhatIsSettled(t *testing.T) {
 		require.NotNil(t, kv)
 		require.True(t, w.status().Publishes)
 	}
-	id, err := one.NewID(t.Context(), "app", storetest.Info(t))
+	id, err := one.NewID(t.Context(), "app", storetest.Info(t), true)
 	require.NoError(t, err)
 	r, err := heard.Register(t.Context(), heartbeat.Record{ID: id, Owner: "app", Attributes: storetest.Attributes, State: heartbeat.Active, Proposed: 300})
 	require.NoError(t, err)

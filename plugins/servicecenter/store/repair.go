@@ -115,7 +115,7 @@ func (m *repairer) rebuild(ctx context.Context, id string) {
 		return
 	}
 	st.records = max(st.records, 1) // this one, wherever its id says that it stood first
-	ops, err := st.operations(p)
+	ops, err := st.appendOperations(nil, p)
 	if err != nil || len(ops) == 0 {
 		return
 	}

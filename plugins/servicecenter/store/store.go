@@ -118,8 +118,14 @@ func (s *Store) Close() {
 
 var _ heartbeat.Store = (*Store)(nil)
 
-// NewID chooses the id of a new instance.
-func (s *Store) NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error) {
+// NewID chooses the id of a new instance. Unless look says so it reads nothing: a place that is taken
+// fails the compares of the registration (heartbeat.ErrTaken).
+func (s *Store) NewID(ctx context.Context, owner string, info mp1.ServiceInfo, look bool) (heartbeat.ID, error) {
+	if !look {
+		if service := s.likelyServiceFor(owner, info); service != "" {
+			return keys.NewID(service)
+		}
+	}
 	service, err := s.serviceFor(ctx, owner, info)
 	if err != nil {
 		return "", err

@@ -33,10 +33,14 @@ func needsService(t *heartbeat.Txn) bool {
 	return t.ProjectionOp == heartbeat.Put && (t.Kind == heartbeat.Register || t.Kind == heartbeat.Repair || changesService(t))
 }
 
+// mostOperations is how many a transaction has but for few: one is large, and a list that grows costs
+// several times as much.
+const mostOperations = 8
+
 // operations are what the transaction writes; st is the microservice as it was read, nil
 // unless the transaction needs it.
 func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
-	var ops []clientv3.Op
+	ops := make([]clientv3.Op, 0, mostOperations)
 	id := t.Record.ID
 	switch t.RecordOp {
 	case heartbeat.Put:
@@ -50,11 +54,10 @@ func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	}
 	switch t.ProjectionOp {
 	case heartbeat.Put:
-		more, err := projectionOps(t, st)
-		if err != nil {
+		var err error
+		if ops, err = appendProjection(ops, t, st); err != nil {
 			return nil, err
 		}
-		ops = append(ops, more...)
 	case heartbeat.Erase:
 		at := keys.InstanceOf(id, t.From)
 		ops = append(ops, clientv3.OpDelete(at.Key()), clientv3.OpDelete(at.LeaseKey()))
@@ -69,9 +72,9 @@ func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	return ops, nil
 }
 
-// projectionOps put the instance and, if it hangs on a lease, service-center's
+// appendProjection adds what puts the instance and, if it hangs on a lease, service-center's
 // lease key.
-func projectionOps(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
+func appendProjection(ops []clientv3.Op, t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	id := t.Record.ID
 	p, err := project(&t.Record)
 	if err != nil {
@@ -81,7 +84,6 @@ func projectionOps(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ops []clientv3.Op
 	at := keys.InstanceOf(id, t.Record.Place)
 	if l := t.Record.Lease; l != 0 {
 		on := clientv3.WithLease(clientv3.LeaseID(l))
@@ -95,11 +97,7 @@ func projectionOps(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 		ops = append(ops, clientv3.OpDelete(from.Key()), clientv3.OpDelete(from.LeaseKey()))
 	}
 	if st != nil {
-		more, err := st.operations(p)
-		if err != nil {
-			return nil, err
-		}
-		ops = append(ops, more...)
+		return st.appendOperations(ops, p)
 	}
 	return ops, nil
 }

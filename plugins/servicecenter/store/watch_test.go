@@ -59,7 +59,7 @@ func (f *followed) why() string {
 // registeredIn commits a record on a lease of ten minutes.
 func registeredIn(t *testing.T, s *Store, owner string) heartbeat.Record {
 	t.Helper()
-	id, err := s.NewID(t.Context(), owner, storetest.Info(t))
+	id, err := s.NewID(t.Context(), owner, storetest.Info(t), true)
 	require.NoError(t, err)
 	l, err := s.Grant(t.Context(), 600)
 	require.NoError(t, err)

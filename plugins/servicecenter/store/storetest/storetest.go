@@ -34,7 +34,7 @@ func Info(t testing.TB) (info mp1.ServiceInfo) {
 
 // Store is what a registration needs of one.
 type Store interface {
-	NewID(ctx context.Context, owner string, info mp1.ServiceInfo) (heartbeat.ID, error)
+	NewID(ctx context.Context, owner string, info mp1.ServiceInfo, look bool) (heartbeat.ID, error)
 	Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, error)
 	Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revision, error)
 }
@@ -42,7 +42,7 @@ type Store interface {
 // NewRecord is a record that was not committed yet.
 func NewRecord(t testing.TB, s Store, owner string) heartbeat.Record {
 	t.Helper()
-	id, err := s.NewID(t.Context(), owner, Info(t))
+	id, err := s.NewID(t.Context(), owner, Info(t), true)
 	if err != nil {
 		t.Fatal(err)
 	}
