@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,6 +85,7 @@ func (h hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) { return h.conn,
 // begins with: what is made of a read that was not answered is not told.
 func TestAWatchEndsWhenTheStoreDoesNotAnswer(t *testing.T) {
 	ours, theirs := net.Pipe()
+	require.NoError(t, theirs.SetReadDeadline(time.Now().Add(time.Minute))) // else a defect is found by the end of all tests
 	call, r := newCall(httptest.NewRequest("GET", registryPath+"microservices/watches/watcher", nil))
 	conn, _, err := http.NewResponseController(&refusalWriter{ResponseWriter: hijacker{httptest.NewRecorder(), ours}, call: call}).Hijack()
 	require.NoError(t, err)
