@@ -172,13 +172,14 @@ func TestAReplicaThatIsBehindReadsTheInstance(t *testing.T) {
 				t.Error(a.Err)
 			}
 		}
-		if l.reads != 2 {
-			t.Errorf("%d reads for ten heartbeats, nine of which came after the first had begun to read", l.reads)
+		reads := l.reads
+		if reads < 2 || reads > 3 { // whoever renewed wakes up beside those who joined him
+			t.Errorf("%d reads for ten heartbeats, nine of which came after the first had begun to read", reads)
 		}
 		show()
 		synctest.Wait()
 		s.beat("i")
-		if l.reads != 2 {
+		if l.reads != reads {
 			t.Error("it read, although it is not behind any more")
 		}
 	})

@@ -39,6 +39,7 @@ type Action struct {
 	Do       Verb
 	TTL      int
 	Lease    LeaseID
+	ThenHead bool // DoHead follows the renewal if that succeeds
 	Txn      Txn
 	Response Response
 	Wait     Wait
@@ -78,6 +79,8 @@ type Result struct {
 	TTL      int           // of DoRenew, in seconds
 	Age      time.Duration // of DoAge
 	Left     time.Duration // of DoEnd: how long the lease may live yet; 0: it was carried out
+	// head is the read that DoHead is to return, of a DoRenew that was followed by it; nil: none was.
+	head *pendingRead[Revision]
 }
 
 // Input is what a replica knows while a flow decides.
