@@ -93,7 +93,7 @@ func (e *Engine) handleLiving(en *entry, now Mono) {
 		e.startRepair(en, &ExpireFlow{})
 	case en.ending:
 		return // the worker schedules it again
-	case en.ownerRequests == 0 && en.local.endDue(now, h, &en.view.Snapshot):
+	case en.ownerRequests == 0 && (en.local.endDue(now, h, &en.view.Snapshot) || en.local.reserveDue(now, h, &en.view.Snapshot)):
 		en.ending = true
 		e.ends.put(en)
 		return

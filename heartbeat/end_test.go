@@ -226,6 +226,9 @@ func TestTheLivingCostNoQuestion(t *testing.T) {
 		if l.asked > 2 {
 			t.Errorf("asked %d times for one that died", l.asked)
 		}
+		if n := l.reservations(); n != 1 {
+			t.Errorf("%d leases were reserved for one that died", n)
+		}
 		for _, id := range ids {
 			wantStates(t, l, id, Active)
 		}

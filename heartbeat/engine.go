@@ -211,6 +211,8 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action, head *pendin
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
 	case DoAge:
 		r.Age, err = e.Store.Age(ctx, a.Lease)
+	case DoReserve:
+		e.Store.Reserve(ctx, a.Lease)
 	case DoEnd:
 		t := a.Txn
 		if r.Left, r.Revision, err = e.Store.End(ctx, a.Lease, &t); err == nil && r.Left == 0 {

@@ -12,6 +12,7 @@ const (
 	DoGrant               // a lease of Action.TTL seconds
 	DoRenew               // Action.Lease
 	DoAge                 // how long ago Action.Lease was renewed
+	DoReserve             // Action.Lease, for the store to leave it alone when it has run out; no result
 	DoEnd                 // Action.Txn, if Action.Lease has run out
 	DoCommit              // Action.Txn
 	DoToken               // a token of the claim rate limit; ask again when there is one

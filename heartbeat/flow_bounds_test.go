@@ -122,6 +122,8 @@ func (w *flowWalk) results(do Verb) (out []Result) {
 		out = append(out, Result{Age: time.Second}, Result{Age: time.Hour})
 	case DoEnd:
 		out, failed = append(out, Result{}, Result{Left: time.Second}), append(failed, Conflict)
+	case DoReserve:
+		out = append(out, Result{})
 	case DoCommit:
 		out, failed = append(out, Result{Revision: 50}), append(failed, Conflict, Taken, LeaseGone, Full, Unusable)
 	}
@@ -160,6 +162,9 @@ func (w *flowWalk) situations(f Flow, rec, raised Record, alone bool) {
 				l := &Local{hasEvidence: heard, suspended: true, SuspendedSince: 0}
 				if _, is := f.(*EndFlow); is {
 					l.EvidenceAt = Mono(-time.Hour)
+					if now > 0 { // its window is soon over
+						l.EvidenceAt = Mono(now - known[i].Record.window() + longestReserve/2)
+					}
 				}
 				w.inputs = append(w.inputs, Input{Now: Mono(now), Policy: &p, Health: &Health{Credited: Credit(time.Hour), Alone: alone}, Known: &known[i], Watched: 100, Local: l,
 					Wall: int64(time.Hour), Alone: alone, MinLease: 1})

@@ -6,6 +6,7 @@ type endStep uint8
 
 const (
 	endStart endStep = iota
+	endReserve
 	endAsk
 )
 
@@ -19,8 +20,9 @@ type EndFlow struct {
 	ended bool
 }
 
-var endSteps = newStepTable("EndFlow", []string{"start", "ask"},
-	on(endStart, always, (*EndFlow).begin, "its window is over: END, if its lease has run out", endAsk, ended),
+var endSteps = newStepTable("EndFlow", []string{"start", "reserve", "ask"},
+	on(endStart, always, (*EndFlow).begin, "its window is over: END, if its lease has run out; soon over: the store is told that END comes", endAsk, endReserve, ended),
+	on(endReserve, always, (*EndFlow).afterReserve, "whatever became of it", ended),
 	on(endAsk, []Outcome{Done}, (*EndFlow).afterAsk, "it has ended, or is asked again when it may have run out", ended),
 	on(endAsk, []Outcome{Conflict}, end[*EndFlow](nil), "it was moved, or the store was first", ended),
 	on(endAsk, otherwise, end[*EndFlow](ErrUnavailable), "ErrUnavailable: it is left to the store", ended),
@@ -32,12 +34,18 @@ func (f *EndFlow) Next(in Input, r Result) Action {
 }
 
 func (f *EndFlow) begin(in Input, _ Result) Action {
-	if !in.Local.endDue(in.Now, in.Health, in.Known) {
-		return respond(nil, in.Known.Record) // it was heard, or moved
+	switch {
+	case in.Local.endDue(in.Now, in.Health, in.Known):
+		f.step = endAsk
+		return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}
+	case in.Local.reserveDue(in.Now, in.Health, in.Known):
+		f.step, in.Local.reserved = endReserve, true
+		return Action{Do: DoReserve, Lease: in.Known.Record.Lease}
 	}
-	f.step = endAsk
-	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}
+	return respond(nil, in.Known.Record) // it was heard, or moved
 }
+
+func (f *EndFlow) afterReserve(in Input, _ Result) Action { return respond(nil, in.Known.Record) }
 
 func (f *EndFlow) afterAsk(in Input, r Result) Action {
 	f.left, f.ended = r.Left, r.Left == 0
@@ -54,6 +62,17 @@ func (l *Local) endAt(now Mono, h *Health, s *Snapshot) (Credit, bool) {
 	}
 	window := s.Record.window()
 	return max(l.EvidenceCredit.Add(window), h.Credited.Add(window-now.Sub(l.EvidenceAt)), l.askEndAt), true
+}
+
+// reserveAhead is how long before its end a lease is reserved. Whoever beats as he should has been heard by then.
+func (r *Record) reserveAhead() time.Duration { return min(r.window()/4, longestReserve) }
+
+const longestReserve = time.Second
+
+// reserveDue says whether the lease is to be reserved, if it was not.
+func (l *Local) reserveDue(now Mono, h *Health, s *Snapshot) bool {
+	at, ok := l.endAt(now, h, s)
+	return ok && !l.reserved && h.Credited >= at.Add(-s.Record.reserveAhead())
 }
 
 // endDue says whether the lease is to be ended, if it has run out.

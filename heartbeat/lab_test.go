@@ -41,6 +41,7 @@ type lab struct {
 	full      bool
 	late      time.Duration // that the store ends what has run out after it has
 	asked     int           // how often they asked for that
+	reserved  []LeaseID     // that a replica ends by itself
 	ending    LeaseID       // it has run out, and its revocation has not come yet
 	silent    chan struct{} // not nil: no call is answered until it is closed
 	failing   bool

@@ -17,6 +17,8 @@ type Local struct {
 	// mayKeep: a write by which the record keeps a silence is under way, or got no reply;
 	// until the record is seen to have changed.
 	mayKeep bool
+	// reserved: the store was told that this replica ends the lease when the silence has lasted for the window.
+	reserved bool
 
 	// The interval that was announced last, how often, and the gaps between heartbeats since
 	// then that keep it: how many in a row, and their sum.
@@ -55,7 +57,7 @@ func (l *Local) AddEvidence(at Moment) {
 		return // an older request that took longer
 	}
 	l.hasEvidence, l.EvidenceAt, l.EvidenceWall, l.EvidenceCredit = true, at.Now, at.Wall, at.Credited
-	l.probation, l.silenceBefore = false, 0
+	l.probation, l.silenceBefore, l.reserved = false, 0, false
 }
 
 // AddBeat notes a heartbeat, which is evidence too. It returns the time since the one

@@ -382,6 +382,8 @@ func (a Action) String() string {
 		return fmt.Sprintf("RENEW lease %d", a.Lease)
 	case DoAge:
 		return fmt.Sprintf("AGE of lease %d", a.Lease)
+	case DoReserve:
+		return fmt.Sprintf("RESERVE lease %d", a.Lease)
 	case DoEnd:
 		return fmt.Sprintf("END if lease %d has run out", a.Lease)
 	case DoCommit:

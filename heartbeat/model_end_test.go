@@ -5,11 +5,31 @@ import "time"
 // What the model has of leases that a replica ends by itself. Where it does, the store ends what
 // has run out a tick later, and renews it no more.
 
+// endsAt is with how many seconds left the store ends a lease: a tick after it has run out where a replica
+// ends leases by itself, and two ticks later what that has reserved.
+func (m *model) endsAt(l *modelLease) int8 {
+	switch {
+	case !m.prompt:
+		return 0
+	case l.reserved:
+		return -3
+	}
+	return -1
+}
+
+// reserve keeps a lease for longer; nobody sees more of that than that it ends late.
+func (m *model) reserve(w *world, id LeaseID) {
+	if l := w.store.lease(id); l != nil && l.left > 0 {
+		l.reserved = true
+	}
+}
+
 // handleEnd does what the tick owes an instance whose window is over; it says whether that did
 // anything.
 func (m *model) handleEnd(w *world, x int) bool {
 	r := &w.rep[x]
-	if r.slots[slotEnd].phase != slotIdle || r.slots[slotOwner].phase != slotIdle || !r.local.endDue(0, &r.health, &r.view.Snapshot) {
+	if r.slots[slotEnd].phase != slotIdle || r.slots[slotOwner].phase != slotIdle ||
+		!r.local.endDue(0, &r.health, &r.view.Snapshot) && !r.local.reserveDue(0, &r.health, &r.view.Snapshot) {
 		return false
 	}
 	m.start(w, x, slotEnd, EndFlow{})

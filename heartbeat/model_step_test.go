@@ -219,6 +219,9 @@ func (m *model) perform(w *world, x, slot int, a *Action) Result {
 		return m.renewal(w, a.Lease)
 	case DoAge:
 		return m.leaseAge(w, a.Lease)
+	case DoReserve:
+		m.reserve(w, a.Lease)
+		return Result{}
 	case DoEnd:
 		return m.endLease(w, slot, a)
 	}

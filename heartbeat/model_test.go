@@ -98,6 +98,7 @@ var modelConfigs = []modelConfig{
 	{name: "prompt, a change of leader", policy: brisk(1), replicas: 1, prompt: true, left: budget{beats: 2, leaders: 1, pauses: 1}, quick: 150e3, max: 4e6},
 	{name: "prompt, unanswered", policy: brisk(1), replicas: 1, prompt: true, left: budget{beats: 2, lost: 1, replies: 1, slow: 1}, quick: 150e3, max: 4e6},
 	{name: "prompt, crashes", policy: brisk(2), replicas: 1, prompt: true, silences: true, left: budget{beats: 2, crashes: 1, pauses: 1, slow: 1}, quick: 150e3, max: 4e6},
+	{name: "prompt, with time to reserve", policy: brisk(2), replicas: 1, prompt: true, left: budget{beats: 2, revokes: 1, lost: 1, pauses: 1, leaders: 1}, quick: 150e3, max: 4e6},
 	{name: "prompt, and the owner", policy: between(1, 2), replicas: 1, prompt: true, puts: []Update{putSame, putOther, putShorter}, left: budget{beats: 1, puts: 1, deletes: 1, fulls: 1, slow: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, unanswered and away", policy: removing(brisk(1), time.Second), replicas: 1, left: budget{beats: 2, revokes: 1, lost: 1, crashes: 1, pauses: 1}, quick: 150e3, max: 4e6},
 	{name: "alone, a shorter interval", policy: brisk(1), before: pointer(brisk(2)), replicas: 1, paced: true, left: budget{beats: 5, revokes: 1, lost: 1, unheard: 1}, quick: 150e3, max: 4e6},

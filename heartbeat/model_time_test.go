@@ -47,7 +47,7 @@ func (m *model) tick(w *world) {
 	ids := w.store.leases
 	for i := range ids {
 		if l := w.store.lease(ids[i].id); l != nil {
-			if l.left--; l.left < 0 || l.left == 0 && !m.prompt {
+			if l.left--; l.left <= m.endsAt(l) {
 				m.end(w, l.id)
 			}
 		}
@@ -165,7 +165,7 @@ func (m *model) restart(w *world, x int) {
 		health: Health{Disturbed: true, Full: w.store.full, Alone: m.replicas == 1}}
 	if m.silences && m.replicas == 1 {
 		for i := range w.store.leases { // etcd starts with it
-			w.store.leases[i].left = w.store.leases[i].ttl
+			w.store.leases[i].left, w.store.leases[i].reserved = w.store.leases[i].ttl, false
 		}
 	}
 	r.observe(&r.health, observationsOf(modelID, &w.store.Snapshot, w.store.rev)...)

@@ -56,6 +56,7 @@ type modelSlot struct {
 type modelLease struct {
 	id        LeaseID
 	ttl, left int8
+	reserved  bool // the store keeps it for a while after it has run out
 }
 
 type modelStore struct {
@@ -268,7 +269,7 @@ func (m *model) renewal(w *world, id LeaseID) Result {
 	if l == nil || l.left <= 0 { // what has run out is renewed no more
 		return Result{Outcome: LeaseGone}
 	}
-	l.left = l.ttl
+	l.left, l.reserved = l.ttl, false
 	return Result{Lease: id, TTL: int(l.ttl)}
 }
 

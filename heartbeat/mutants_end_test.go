@@ -10,6 +10,16 @@ var endMutants = []mutant{
 		{"run.go", "		early.Reset(e.nextTick(last))\n", ""}}},
 	{name: "end: whoever beats wakes the ticks", tests: "WhoBeatsWakesNobody", edits: []edit{
 		{"silence.go", "&k.view.Snapshot); ok && over <= at {", "&k.view.Snapshot); ok {"}}},
+	{name: "end: no lease is reserved", tests: "ALeaseIsReserved", edits: []edit{
+		{"engine.go", "		e.Store.Reserve(ctx, a.Lease)\n", ""}}},
+	{name: "end: a lease is reserved once and for all", tests: "ALeaseIsReserved", edits: []edit{
+		{"local.go", "l.silenceBefore, l.reserved = false, 0, false\n", "l.silenceBefore = false, 0\n"}}},
+	{name: "end: a lease is reserved again and again", tests: "ALeaseIsReserved", edits: []edit{
+		{"flow_end.go", "		f.step, in.Local.reserved = endReserve, true\n", "		f.step = endReserve\n"}}},
+	{name: "end: the leases of those who beat are reserved", tests: "ALeaseIsReserved|TheLivingCostNoQuestion", edits: []edit{
+		{"flow_end.go", "return min(r.window()/4, longestReserve)", "return r.window() * 3 / 4"}}},
+	{name: "end: what is reserved is ended when it is", configs: "prompt, with time to reserve", edits: []edit{
+		{"flow_end.go", "		return Action{Do: DoReserve, Lease: in.Known.Record.Lease}\n", "		return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n"}}},
 	{name: "end: the lease is ended without asking", configs: "prompt$", edits: []edit{
 		{"flow_end.go", "	return Action{Do: DoEnd, Lease: in.Known.Record.Lease, Txn: in.Known.expire(End)}\n", "	return Action{Do: DoCommit, Txn: in.Known.expire(End)}\n"}}},
 	{name: "end: it is asked in one step and ended in another", configs: "prompt, a change of leader$", edits: []edit{

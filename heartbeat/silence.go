@@ -112,7 +112,11 @@ func (k *knowledge) nextSilenceCheck(now Mono, p *Policy, h *Health) (at Credit,
 		at = min(at, expire)
 	}
 	at = max(at, h.Credited.Add(Tick))
-	if over, ok := k.local.endAt(now, h, &k.view.Snapshot); ok && over <= at {
+	over, ok := k.local.endAt(now, h, &k.view.Snapshot)
+	if ok && !k.local.reserved {
+		at = min(at, max(over.Add(-r.reserveAhead()), h.Credited.Add(shortTick)))
+	}
+	if ok && over <= at {
 		return max(over, h.Credited.Add(shortTick)), true
 	}
 	return at, false

@@ -27,6 +27,10 @@ type Store interface {
 	// no lease waits for a slow one. It is called by one goroutine at a time, and must not block.
 	RenewAll(ctx context.Context, leases []LeaseID, done func(i, ttl int, err error))
 	Revoke(ctx context.Context, l LeaseID) error
+	// Reserve tells the store that this replica ends lease l, which is about to run out, by itself: the
+	// store need not take it away at once then. From the end of its life on it is renewed no more all the
+	// same, and it is gone soon after, ended or not. The store may do nothing of it.
+	Reserve(ctx context.Context, l LeaseID)
 	// End carries a transaction out as Commit does, if lease l has run out for certain: no
 	// renewal of it can succeed any more. Else nothing happens, and left is how long it may live
 	// yet. Where that is not known there is an error. It is called only where this replica is the

@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/go-chassis/openlog"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/raft/v3/raftpb"
 
@@ -109,6 +111,10 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 	c.lessor = etcdLessor(c.etcd.Server)
 	c.calls = newCalls(maxCalls)
 	bind(c.Client, c.calls, c.lessor)
+	go c.lessor.keepReservations(func(ctx context.Context, id lease.LeaseID) error {
+		_, err := c.Revoke(ctx, clientv3.LeaseID(id))
+		return err
+	})
 	c.upkeep = newUpkeep(c.etcd.Server, c.Client, o.Quota, c.Readers.Oldest, o.Log)
 	c.Gate = c.upkeep.gate
 	c.upkeep.start(ctx)

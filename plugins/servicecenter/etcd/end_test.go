@@ -30,12 +30,16 @@ type expiring struct {
 	after   func() // its end and its reply
 	asked   func() // whether it has run out, and what follows
 	ended   int
+
+	term     atomic.Uint64
+	revoking time.Duration // that a revocation takes
+	revoked  []lease.LeaseID
 }
 
 func (e *expiring) lessor() *lessor {
 	l := newLessor(64, e.renew, e.renew)
-	l.term = func() uint64 { return 7 }
-	l.opened = 7
+	e.term.Store(7)
+	l.term, l.opened = e.term.Load, 7
 	return l
 }
 

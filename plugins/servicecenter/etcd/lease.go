@@ -81,9 +81,27 @@ func (c *Client) LeaseLeft(l heartbeat.LeaseID) (time.Duration, error) {
 	return c.lessor.left(lease.LeaseID(l))
 }
 
+// ReserveLease has etcd leave a lease alone that is about to run out: this process ends it, and renews it no
+// more once it has run out. It promises nothing: where it fails etcd revokes the lease as any other.
+func (c *Client) ReserveLease(ctx context.Context, l heartbeat.LeaseID) {
+	if c.lessor != nil {
+		c.lessor.reserve(ctx, lease.LeaseID(l))
+	}
+}
+
+// LeaseEmptied notes that a lease has run out, and that nothing hangs on it any more.
+func (c *Client) LeaseEmptied(l heartbeat.LeaseID) {
+	if c.lessor != nil {
+		c.lessor.emptied(lease.LeaseID(l))
+	}
+}
+
 // LeaseAge says how long ago a lease was renewed, to a second: etcd tells whole ones that
 // are left. An error: it cannot be known.
 func (c *Client) LeaseAge(ctx context.Context, l heartbeat.LeaseID) (time.Duration, error) {
+	if c.lessor != nil && c.lessor.isReserved(lease.LeaseID(l)) {
+		return 0, errExtended
+	}
 	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
 	defer cancel()
 	res, err := c.TimeToLive(ctx, clientv3.LeaseID(l))

@@ -19,15 +19,31 @@ type leaseLife struct {
 	atMost    atomic.Int64 // and no longer than that; while nothing is known: since when
 	renewals  atomic.Int32 // under way in etcd
 	forgotten atomic.Bool  // nobody renews by this value any more: it would not be seen
+	reserved  atomic.Bool  // etcd may keep it for longer than atMost: see reservations
 }
 
-// begin begins a renewal; false: what is known of the lease was forgotten.
-func (l *leaseLife) begin() bool {
+// begin begins a renewal; false: the lease has run out, or what is known of it was forgotten. etcd
+// would renew one that is reserved after atMost, so the clock is read once the renewal counts: either
+// that is before atMost, or whoever asks whether the lease has run out sees that it is under way.
+func (l *leaseLife) begin(clock func() time.Duration) bool {
 	l.renewals.Add(1)
-	if l.forgotten.Load() { // set before the renewals are counted: one of the two sees the other
+	switch {
+	case l.forgotten.Load(), // set before the renewals are counted: one of the two sees the other
+		l.reserved.Load() && clock() >= time.Duration(l.atMost.Load()):
 		l.renewals.Add(-1)
 		return false
 	}
+	return true
+}
+
+// reserve notes that etcd may keep the lease for longer; false: what is known of it was forgotten.
+func (l *leaseLife) reserve() bool {
+	l.renewals.Add(1)
+	defer l.renewals.Add(-1)
+	if l.forgotten.Load() {
+		return false
+	}
+	l.reserved.Store(true)
 	return true
 }
 
@@ -52,10 +68,14 @@ func (l *leaseLife) over(now time.Duration) (left time.Duration, over bool) {
 	return left, left <= 0 && !busy
 }
 
-// release has nobody renew by this value any more, unless somebody is just at it.
+// release has nobody renew by this value any more, unless somebody is just at it, or etcd may keep the
+// lease although it has run out.
 func (l *leaseLife) release() bool {
+	if l.reserved.Load() {
+		return false
+	}
 	l.forgotten.Store(true)
-	if l.renewals.Load() == 0 {
+	if l.renewals.Load() == 0 && !l.reserved.Load() {
 		return true
 	}
 	l.forgotten.Store(false)

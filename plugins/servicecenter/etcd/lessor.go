@@ -32,6 +32,7 @@ type lessor struct {
 	returned atomic.Int64
 	slow     atomic.Bool // plain calls do not return
 	closed   chan struct{}
+	reserved reservations
 
 	term   func() uint64 // of raft; a new one means that every lease was extended
 	opened uint64        // in which the leases are known
@@ -54,7 +55,7 @@ type renewal struct {
 
 // make makes the renewal.
 func (r *renewal) make(ctx context.Context, l *lessor) {
-	if !r.known.begin() {
+	if !r.known.begin(l.now) {
 		r.ttl, r.err = 0, lease.ErrLeaseNotFound
 		return
 	}
@@ -64,6 +65,7 @@ func (r *renewal) make(ctx context.Context, l *lessor) {
 
 func newLessor(most int, renew, careful func(context.Context, lease.LeaseID) (int64, error)) *lessor {
 	l := &lessor{calls: newCalls(most), renew: renew, renewChecked: careful, origin: time.Now(), closed: make(chan struct{})}
+	l.reserved.init()
 	l.pool.New = func() any {
 		one := new(renewal)
 		one.pendingCall = newCall(func(ctx context.Context) { one.make(ctx, l) })
@@ -124,7 +126,7 @@ func (l *lessor) lives(id lease.LeaseID) knownLife {
 
 func (l *lessor) renewBy(ctx context.Context, name lease.LeaseID, k knownLife) (ttl int64, err error) {
 	if k.plain {
-		if !k.begin() {
+		if !k.begin(l.now) {
 			return 0, lease.ErrLeaseNotFound
 		}
 		l.began.Add(1)

@@ -78,13 +78,18 @@ func (s *Store) Revoke(ctx context.Context, l heartbeat.LeaseID) error {
 	return s.client.RevokeLease(ctx, l)
 }
 
-// End implements heartbeat.Store. The lease is left to etcd, which revokes it: each revocation is a
-// commit of its database, synced, and what is written meanwhile waits for it.
+// Reserve implements heartbeat.Store.
+func (s *Store) Reserve(ctx context.Context, l heartbeat.LeaseID) { s.client.ReserveLease(ctx, l) }
+
+// End implements heartbeat.Store. The empty lease is revoked later: each revocation is a commit of etcd's
+// database, synced, and what is written meanwhile waits for it.
 func (s *Store) End(ctx context.Context, l heartbeat.LeaseID, t *heartbeat.Txn) (left time.Duration, at heartbeat.Revision, err error) {
 	if left, err = s.client.LeaseLeft(l); err != nil || left > 0 {
 		return left, 0, err
 	}
-	at, err = s.Commit(ctx, t)
+	if at, err = s.Commit(ctx, t); err == nil {
+		s.client.LeaseEmptied(l)
+	}
 	return 0, at, err
 }
 
