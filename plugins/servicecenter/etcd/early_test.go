@@ -164,12 +164,12 @@ func TestWhatTheStoreKnowsBetterIsNotTakenFromTheFiles(t *testing.T) {
 			require.NoError(t, err)
 			return gone.Header.Revision
 		},
-		"one too many": func(_ *testing.T, e *Early, c *Client, at int64) int64 {
+		"one too many": func(_ *testing.T, e *Early, _ *Client, at int64) int64 {
 			<-e.done
 			e.lists["/a/"] = append(e.lists["/a/"], &mvccpb.KeyValue{Key: []byte("/a/99"), Version: 1})
 			return at
 		},
-		"one too few": func(_ *testing.T, e *Early, c *Client, at int64) int64 {
+		"one too few": func(_ *testing.T, e *Early, _ *Client, at int64) int64 {
 			<-e.done
 			e.lists["/a/"] = e.lists["/a/"][1:]
 			return at
