@@ -107,7 +107,7 @@ var mutants = []mutant{
 		{"local.go", "	return !on || ", "	return on == on || "}}},
 	{name: "a probation is used up by what was before the last heartbeat", configs: "alone, unanswered", edits: []edit{
 		{"local.go", "	return h.Disturbed && (!l.hasEvidence || h.DisturbedAt >= l.EvidenceCredit)", "	return h.Disturbed"},
-		{"local.go", "	l.probation, l.silenceBefore = false, 0\n", "	l.silenceBefore = 0\n"}}},
+		{"local.go", "	l.probation, l.silenceBefore, l.reserved = false, 0, false\n", "	l.silenceBefore, l.reserved = 0, false\n"}}},
 	{name: "a heartbeat wakes an INACTIVE instance", configs: "the owner", edits: []edit{
 		{"state.go", "{Inactive, NoChange, ErrInactive}", "{Active, StateChanged, nil}"},
 		{"flow_beat.go", "	case rec.State == Suspended:", "	case rec.State != Active:"}}},
