@@ -42,6 +42,9 @@ func (e *Engine) purge() {
 		return
 	}
 	watched := Revision(e.watched.Load())
+	if at := e.sweep.compared(); at != 0 {
+		watched = min(watched, at) // the next part may be as of less than the watch has shown
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id := range gone {

@@ -72,7 +72,9 @@ func (e *Engine) endLease(en *entry) {
 	a, _ := e.runFlow(e.ctx, en, f)
 	now, _ := e.now()
 	failed := a.Response.Err != nil
-	e.ends.adapt(began, now, failed)
+	if f.step == endAsk { // a lease that is reserved says nothing of how fast the store writes
+		e.ends.adapt(began, now, failed)
+	}
 	en.mu.Lock()
 	defer en.mu.Unlock()
 	en.ending = false

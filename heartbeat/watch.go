@@ -161,7 +161,10 @@ func (e *Engine) list(ctx context.Context, before func()) ([]Listed, Revision, e
 // takeIn takes in what a list, or a part of one, shows as of a revision. It returns the first
 // revision at which what it shows as gone may have ended.
 func (e *Engine) takeIn(some []Listed, at Revision) (since Revision) {
-	since = endedSince(Revision(e.watched.Load()), at)
+	watched := Revision(e.watched.Load())
+	if since = endedSince(watched, at); at < watched {
+		since = at // a part of a burst, as of less than the watch has shown
+	}
 	for i := range some {
 		l := &some[i]
 		if en := e.entry(l.ID); en != nil || l.Exists() {

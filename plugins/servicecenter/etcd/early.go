@@ -8,6 +8,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/storage/backend"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
 	"go.etcd.io/etcd/server/v3/storage/schema"
 
@@ -137,26 +138,33 @@ func (e *Early) catchUp(ctx context.Context, c *Client, at int64) bool {
 // them; one that was erased has version 0. nil: it is too much, or a part of it was compacted.
 func (c *Client) writtenSince(ctx context.Context, from, to int64) (map[string]*mvccpb.KeyValue, error) {
 	return inTime(ctx, c.calls, func(context.Context) (map[string]*mvccpb.KeyValue, error) {
-		tx := c.etcd.Server.Backend().ConcurrentReadTx()
-		tx.RLock()
-		defer tx.RUnlock()
 		begin := mvcc.RevToBytes(mvcc.Revision{Main: from}, mvcc.NewRevBytes())
 		end := mvcc.RevToBytes(mvcc.Revision{Main: to + 1}, mvcc.NewRevBytes())
-		revisions, values := tx.UnsafeRange(schema.Key, begin, end, mostCaughtUp)
-		if len(revisions) == mostCaughtUp || c.etcd.Server.KV().FirstRev() > from {
-			return nil, nil
-		}
-		last := make(map[string]*mvccpb.KeyValue, len(revisions))
-		for i, value := range values {
-			kv := new(mvccpb.KeyValue)
-			if err := kv.Unmarshal(value); err != nil {
-				return nil, err
-			}
-			if mvcc.IsTombstone(revisions[i]) {
-				kv.Version = 0
-			}
-			last[string(kv.Key)] = kv
+		last, all, err := readVersions(c.etcd.Server.Backend().ConcurrentReadTx(), begin, end)
+		// Asked behind the read: it says so before anything is erased, and reads by itself, which
+		// may wait for who waits for this read to end.
+		if err != nil || !all || c.etcd.Server.KV().FirstRev() > from {
+			return nil, err
 		}
 		return last, nil
 	})
+}
+
+// readVersions are the last versions of keys among some revisions; all is false if there are too many.
+func readVersions(tx backend.ReadTx, begin, end []byte) (last map[string]*mvccpb.KeyValue, all bool, err error) {
+	tx.RLock()
+	defer tx.RUnlock()
+	revisions, values := tx.UnsafeRange(schema.Key, begin, end, mostCaughtUp)
+	last = make(map[string]*mvccpb.KeyValue, len(revisions))
+	for i, value := range values {
+		kv := new(mvccpb.KeyValue)
+		if err := kv.Unmarshal(value); err != nil {
+			return nil, false, err
+		}
+		if mvcc.IsTombstone(revisions[i]) {
+			kv.Version = 0
+		}
+		last[string(kv.Key)] = kv
+	}
+	return last, len(revisions) < mostCaughtUp, nil
 }

@@ -131,7 +131,7 @@ func (l *lessor) finishExtending(one *reservation, ttl int64, err error) {
 	case errors.Is(err, lease.ErrLeaseNotFound):
 		r.drop(one)
 	case one.empty:
-		r.lookAt(one, one.until-extendAhead)
+		r.lookAt(one, max(one.until-extendAhead, now+lookAgain))
 	default:
 		r.lookAt(one, time.Duration(one.life.atMost.Load())+endedInTime)
 	}

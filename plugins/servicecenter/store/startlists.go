@@ -188,6 +188,9 @@ func (s *Store) eachEarly(ctx context.Context, early *Early, prefix string, at i
 			}
 			return at, nil
 		}
+		if err := ctx.Err(); err != nil {
+			return 0, err // what was found early may just be decoded
+		}
 	}
 	return s.each(ctx, prefix, at, f)
 }
