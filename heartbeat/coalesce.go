@@ -9,8 +9,7 @@ import (
 
 // renew merges the renewals of one lease that are in flight together. The first caller may
 // go away, and the others must not fail with it: the renewal is the engine's own.
-func (e *Engine) renew(ctx context.Context, en *entry, a *Action) Result {
-	l := a.Lease
+func (e *Engine) renew(ctx context.Context, en *entry, l LeaseID) Result {
 	en.mu.Lock()
 	inFlight, mine := en.beginRenewal(l)
 	if inFlight {
@@ -27,9 +26,6 @@ func (e *Engine) renew(ctx context.Context, en *entry, a *Action) Result {
 	en.mu.Unlock()
 
 	began, _ := e.now()
-	if a.ThenHead {
-		return e.renewThenHead(ctx, en, l, mine, began)
-	}
 	ttl, err := e.Store.Renew(e.ctx, l)
 	e.noteRenewalTime(began)
 	r := Result{Outcome: e.outcome(e.ctx, DoRenew, err), TTL: ttl, Lease: l}
@@ -82,8 +78,7 @@ type sharedRead[T any] struct {
 
 type pendingRead[T any] struct {
 	done   chan struct{}
-	next   []func() // are called when it has ended, and do not block
-	shared int      // how many wait for it
+	shared int // how many wait for it
 	value  T
 	err    error
 }
@@ -108,42 +103,18 @@ func (e *Engine) head(ctx context.Context) (Revision, error) {
 // joinRead joins the next read. It is the engine's own: whoever asked for it may go away, and the
 // others must not fail with him. c: it waits for as many as shared the one before; nil: for nobody.
 func joinRead[T any](ctx context.Context, e *Engine, of *sharedRead[T], c *sharers, read func(context.Context) (T, error)) (T, error) {
-	return of.join(e, c, read, nil, nil).wait(ctx)
-}
-
-// wait returns what was read, or why it was not awaited.
-func (t *pendingRead[T]) wait(ctx context.Context) (T, error) {
-	select {
-	case <-t.done:
-		return t.value, t.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
-}
-
-// join joins the next read. Whoever does not wait for it himself has next called when it has ended, and
-// is told in joined which it is before it begins.
-func (of *sharedRead[T]) join(e *Engine, c *sharers, read func(context.Context) (T, error), next func(), joined **pendingRead[T]) *pendingRead[T] {
 	of.mu.Lock()
-	t, begin := of.next, !of.reading
-	if t == nil {
-		t = &pendingRead[T]{done: make(chan struct{})}
-		of.next = t
+	if of.next == nil {
+		of.next = &pendingRead[T]{done: make(chan struct{})}
 	}
-	t.shared++
-	if c != nil && t.shared == c.last {
+	of.next.shared++
+	if c != nil && of.next.shared == c.last {
 		select {
 		case c.enough <- struct{}{}:
 		default:
 		}
 	}
-	if next != nil {
-		if t.next == nil {
-			t.next = make([]func(), 0, c.last+1)
-		}
-		t.next, *joined = append(t.next, next), t
-	}
+	t, begin := of.next, !of.reading
 	of.reading = true
 	of.mu.Unlock()
 	if begin {
@@ -152,7 +123,13 @@ func (of *sharedRead[T]) join(e *Engine, c *sharers, read func(context.Context) 
 			on() // the engine has stopped: they learn of it here
 		}
 	}
-	return t
+	select {
+	case <-t.done:
+		return t.value, t.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // run reads for those who wait, until nobody waits. Those whose renewals were answered by one message
@@ -167,9 +144,6 @@ func (of *sharedRead[T]) run(ctx context.Context, c *sharers, read func(context.
 		}
 		t.value, t.err = read(ctx)
 		close(t.done)
-		for _, next := range t.next {
-			next()
-		}
 	}
 }
 

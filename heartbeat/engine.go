@@ -189,24 +189,20 @@ func (e *Engine) runFlow(ctx context.Context, en *entry, f Flow) (a Action, wrot
 			}
 			r = Result{}
 		default:
-			r = e.perform(ctx, en, &a, r.head)
+			r = e.perform(ctx, en, &a)
 			wrote = wrote || a.Do == DoCommit && r.Outcome == Done
 		}
 	}
 }
 
-// perform carries one action out. head is the read that the action before has begun; nil: none.
-func (e *Engine) perform(ctx context.Context, en *entry, a *Action, head *pendingRead[Revision]) (r Result) {
+// perform carries one action out.
+func (e *Engine) perform(ctx context.Context, en *entry, a *Action) (r Result) {
 	var err error
 	switch a.Do {
 	case DoRead:
 		r.Snapshot, err = joinRead(ctx, e, &en.reads, nil, func(ctx context.Context) (Snapshot, error) { return e.Store.Read(ctx, en.id) })
 	case DoHead:
-		if head == nil {
-			r.Revision, err = e.head(ctx)
-		} else {
-			r.Revision, err = head.wait(ctx)
-		}
+		r.Revision, err = e.head(ctx)
 	case DoGrant:
 		r.Lease, err = e.Store.Grant(ctx, a.TTL)
 	case DoAge:
@@ -219,7 +215,7 @@ func (e *Engine) perform(ctx context.Context, en *entry, a *Action, head *pendin
 			e.committed(en, &t, r.Revision)
 		}
 	case DoRenew:
-		return e.renew(ctx, en, a)
+		return e.renew(ctx, en, a.Lease)
 	case DoCommit:
 		t := a.Txn // a copy, so that actions that commit nothing stay off the heap
 		began, _ := e.now()

@@ -40,7 +40,6 @@ type Action struct {
 	Do       Verb
 	TTL      int
 	Lease    LeaseID
-	ThenHead bool // DoHead follows the renewal if that succeeds
 	Txn      Txn
 	Response Response
 	Wait     Wait
@@ -80,8 +79,6 @@ type Result struct {
 	TTL      int           // of DoRenew, in seconds
 	Age      time.Duration // of DoAge
 	Left     time.Duration // of DoEnd: how long the lease may live yet; 0: it was carried out
-	// head is the read that DoHead is to return, of a DoRenew that was followed by it; nil: none was.
-	head *pendingRead[Revision]
 }
 
 // Input is what a replica knows while a flow decides.

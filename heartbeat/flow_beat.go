@@ -73,7 +73,7 @@ func (f *BeatFlow) begin(in Input, _ Result) Action {
 	}
 	if in.Known.Exists() && in.Known.Record.Expires() {
 		f.snap = *in.Known
-		return f.renew(&in, f.snap.Record.Lease)
+		return f.renew(beatRenew, f.snap.Record.Lease)
 	}
 	f.step = beatRead
 	return Action{Do: DoRead}
@@ -105,9 +105,9 @@ func (f *BeatFlow) retry(revoke LeaseID) Action {
 	return f.nextRound(revoke)
 }
 
-func (f *BeatFlow) renew(in *Input, l LeaseID) Action {
-	f.step, f.lease = beatRenew, l
-	return Action{Do: DoRenew, Lease: l, ThenHead: !in.Alone}
+func (f *BeatFlow) renew(step beatStep, l LeaseID) Action {
+	f.step, f.lease = step, l
+	return Action{Do: DoRenew, Lease: l}
 }
 
 // afterRenew: the renewal alone does not count. A renewal of a lease that the record has left
@@ -231,7 +231,7 @@ func (f *BeatFlow) decide(in Input) Action {
 		rec.Lease == f.goneLease: // its lease has run out, and the store has not taken it away yet
 		return f.move(in, rec.Interval, rec.Previous, rec.Window)
 	default:
-		return f.renew(&in, rec.Lease)
+		return f.renew(beatRenew, rec.Lease)
 	}
 }
 
@@ -277,8 +277,7 @@ func (f *BeatFlow) commit(in Input, t Txn) Action {
 func (f *BeatFlow) afterCommit(Input, Result) Action {
 	f.snap.Record = f.target
 	if f.txn == Raise {
-		f.step = beatRenewMoved
-		return Action{Do: DoRenew, Lease: f.lease} // a slow move must not leave a used-up lease (protocol CE6)
+		return f.renew(beatRenewMoved, f.lease) // a slow move must not leave a used-up lease (protocol CE6)
 	}
 	return f.done(0)
 }

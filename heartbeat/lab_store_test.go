@@ -241,22 +241,6 @@ func (l *lab) Renew(ctx context.Context, id LeaseID) (int, error) {
 	return int(le.ttl / time.Second), nil
 }
 
-// RenewThen is told of its end by whoever hears it, as over a cluster.
-func (l *lab) RenewThen(ctx context.Context, id LeaseID, leave <-chan struct{}, f Following) (int, error) {
-	ttl, err := l.Renew(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	both := make(chan struct{})
-	f.Renewed(ttl, func() { close(both) })
-	select {
-	case <-both:
-		return ttl, nil
-	case <-leave:
-		return 0, context.Canceled
-	}
-}
-
 func (l *lab) RenewAll(ctx context.Context, leases []LeaseID, done func(i, ttl int, err error)) {
 	var work sync.WaitGroup
 	var mu sync.Mutex

@@ -12,7 +12,7 @@ import (
 func TestAPlaceThatIsTakenIsToldToWhoChoseIt(t *testing.T) {
 	e := New(Config{Store: failing{err: ErrTaken}, Clock: func() (time.Duration, int64) { return 0, 0 }})
 	e.updateHealth(func(g *Health) { g.Credited = 7 })
-	r := e.perform(t.Context(), e.ensureEntry("a"), &Action{Do: DoCommit, Txn: Txn{Record: Record{ID: "a"}}}, nil)
+	r := e.perform(t.Context(), e.ensureEntry("a"), &Action{Do: DoCommit, Txn: Txn{Record: Record{ID: "a"}}})
 	require.Equal(t, Taken, r.Outcome)
 	require.Zero(t, e.health.Load().WritableSince)
 

@@ -19,9 +19,6 @@ type Store interface {
 	Grant(ctx context.Context, seconds int) (LeaseID, error)
 	// Renew returns the lease's full time to live in seconds.
 	Renew(ctx context.Context, l LeaseID) (int, error)
-	// RenewThen renews as Renew does, tells f of it, and returns when that calls next, or leave is closed
-	// meanwhile, which is an error. A store whose replies wake nobody may leave f out, and return as Renew does.
-	RenewThen(ctx context.Context, l LeaseID, leave <-chan struct{}, f Following) (int, error)
 	// RenewAll renews many leases as Renew does, each with its deadline, and returns when all
 	// have ended. done is told how, by the lease's place in the list, as soon as that is known:
 	// no lease waits for a slow one. It is called by one goroutine at a time, and must not block.

@@ -39,7 +39,7 @@ func TestOnlyAStoreThatFailsToWriteRestartsTheHolds(t *testing.T) {
 			e := New(Config{Store: failing{err: c.err}, Clock: func() (time.Duration, int64) { return 0, 0 }})
 			e.UpdatePeer("b", PeerStatus{Publishes: !unspoken})
 			e.updateHealth(func(g *Health) { g.Credited = 7 })
-			e.perform(t.Context(), e.ensureEntry("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}}, nil)
+			e.perform(t.Context(), e.ensureEntry("a"), &Action{Do: c.do, Txn: Txn{Record: Record{ID: "a"}}})
 			want := c.holds
 			if unspoken {
 				want = c.unspoken

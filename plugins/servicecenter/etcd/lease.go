@@ -50,17 +50,7 @@ func (c *Client) RenewLease(ctx context.Context, l heartbeat.LeaseID) (int, erro
 		ttl, err := c.lessor.renewed(ctx, int64(l))
 		return int(ttl), Translate(err)
 	}
-	ttl, err := c.renewals.renew(ctx, int64(l), nil, nil)
-	return int(ttl), Translate(err)
-}
-
-// RenewLeaseThen renews as RenewLease does. Over a cluster f is told when etcd has confirmed it, from
-// where its answers are received.
-func (c *Client) RenewLeaseThen(ctx context.Context, l heartbeat.LeaseID, leave <-chan struct{}, f heartbeat.Following) (int, error) {
-	if c.lessor != nil {
-		return c.RenewLease(ctx, l)
-	}
-	ttl, err := c.renewals.renew(ctx, int64(l), leave, f)
+	ttl, err := c.renewals.renew(ctx, int64(l))
 	return int(ttl), Translate(err)
 }
 

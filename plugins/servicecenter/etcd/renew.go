@@ -10,8 +10,6 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-
-	"github.com/mec-liveness/mepserver/heartbeat"
 )
 
 const (
@@ -54,7 +52,7 @@ func newRenewer(client pb.LeaseClient, free hedgePermits) *renewer {
 	for i := range r.streams {
 		r.streams[i] = newRenewStream(r)
 	}
-	r.singles.New = func() any { return newSingle() }
+	r.singles.New = func() any { return &single{heard: make(chan answer, 2)} }
 	r.work.Go(r.look)
 	return r
 }
@@ -97,38 +95,39 @@ func (a *answer) definite() bool {
 
 var errStreamEnded = errors.New("the stream of renewals ended")
 
+// single is who waits for one renewal.
+type single struct{ heard chan answer } // that it is late, and its end
+
+// hear implements renewing.
+func (s *single) hear(a answer) { s.heard <- a }
+
 // renew returns the lease's time to live once etcd has confirmed it, or
 // rpctypes.ErrLeaseNotFound, or, after CallTimeout or at the end of ctx, why there was no answer.
-// f, if it is not nil, is told of the first answer, and awaited too until leave is closed.
-func (r *renewer) renew(ctx context.Context, id int64, leave <-chan struct{}, f heartbeat.Following) (int64, error) {
+func (r *renewer) renew(ctx context.Context, id int64) (int64, error) {
 	s := r.singles.Get().(*single)
-	s.begin(f)
 	began := time.Now()
 	next := r.pick(began)
 	first := answer{err: r.streams[next].send(pendingRenewal{id: id, at: began, of: s})}
 	if first.err == nil {
-		var err error
-		if first, err = s.wait(ctx, leave); err != nil {
-			return 0, err
-		}
-		if first.definite() {
-			r.singles.Put(s) // nobody else knows of it any more
-			return first.ttl, first.err
+		select {
+		case first = <-s.heard:
+			if first.definite() {
+				r.singles.Put(s) // nobody else knows of it any more
+				return first.ttl, first.err
+			}
+		case <-ctx.Done():
+			return 0, ctx.Err()
 		}
 	}
 	ctx, cancel := context.WithDeadline(ctx, began.Add(CallTimeout))
 	defer cancel()
-	if !s.alone() { // it is renewed, and only what follows is late
-		first, err := s.wait(ctx, leave)
-		return first.ttl, err
-	}
 	return r.insist(ctx, id, s, first, next)
 }
 
 // insist goes on with a renewal that is late, or was not sent, or whose stream has ended: it is
 // sent again along other streams, until there is an answer.
 func (r *renewer) insist(ctx context.Context, id int64, s *single, first answer, next int) (int64, error) {
-	again := &single{heard: make(chan answer, 2*maxStreams)} // those that come too late find room; nothing follows
+	again := &single{heard: make(chan answer, 2*maxStreams)} // those that come too late find room
 	hedge := time.NewTicker(hedgeAfter)
 	defer hedge.Stop()
 	var permit hedgePermits // wanted, when a hedge is due

@@ -229,7 +229,7 @@ func (b *renewalBatch) repeatQueued() {
 				continue // run gives all of them up
 			}
 		}
-		ttl, err := b.r.renew(b.ctx, int64(b.leases[i]), nil, nil)
+		ttl, err := b.r.renew(b.ctx, int64(b.leases[i]))
 		if b.r.free != nil {
 			<-b.r.free
 		}

@@ -71,7 +71,7 @@ func renewals(t *testing.T, permits int, test func(k *keepAlives, r *renewer, re
 		defer r.close()
 		test(k, r, func(id int64) {
 			go func() {
-				ttl, err := r.renew(t.Context(), id, nil, nil)
+				ttl, err := r.renew(t.Context(), id)
 				if err == nil && ttl != 60 {
 					err = errors.New("another answer")
 				}

@@ -28,31 +28,14 @@ func (s *Store) Grant(ctx context.Context, seconds int) (heartbeat.LeaseID, erro
 // Renew implements heartbeat.Store. Its failpoints mean heartbeats: a replica renews
 // leases of its own, too.
 func (s *Store) Renew(ctx context.Context, l heartbeat.LeaseID) (int, error) {
-	s.renewing()
-	ttl, err := s.client.RenewLease(ctx, l)
-	return ttl, s.renewed(err)
-}
-
-// RenewThen implements heartbeat.Store.
-func (s *Store) RenewThen(ctx context.Context, l heartbeat.LeaseID, leave <-chan struct{}, f heartbeat.Following) (int, error) {
-	s.renewing()
-	ttl, err := s.client.RenewLeaseThen(ctx, l, leave, f)
-	return ttl, s.renewed(err)
-}
-
-// renewing stops before a renewal if a test wants that.
-func (s *Store) renewing() {
 	if failpoint.On && !s.client.Embedded() {
 		_ = failpoint.Hit("renew.before")
 	}
-}
-
-// renewed stops after one, or loses its answer.
-func (s *Store) renewed(err error) error {
+	ttl, err := s.client.RenewLease(ctx, l)
 	if failpoint.On && !s.client.Embedded() && err == nil {
 		err = etcd.Translate(failpoint.Hit("renew.before-reply"))
 	}
-	return err
+	return ttl, err
 }
 
 // RenewAll implements heartbeat.Store.
