@@ -363,6 +363,11 @@ func TestWhoIsGoneIsForgottenWithoutALookAtAll(t *testing.T) {
 		}
 		s.watched.Store(watched)
 		s.purge()
+		if s.entry("gone") == nil || len(s.departed.ids) != 1 {
+			t.Errorf("a part of what was written, as of before it went, would bring it back: %v", s.departed.ids)
+		}
+		s.sweep.listed(Revision(watched))
+		s.purge()
 		if s.entry("gone") != nil || s.entry("back") == nil || s.entry("lives") == nil || len(s.departed.ids) != 0 {
 			t.Errorf("%v", s.departed.ids)
 		}

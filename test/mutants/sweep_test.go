@@ -23,4 +23,7 @@ var sweepMutants = []mutant{
 	{name: "who is gone is forgotten before the watch has shown it", file: engine + "/departed.go",
 		old: `max(v.recordSeen, v.projectionSeen) > watched`, new: `watched < 0`,
 		pkg: engine, run: "TestWhoIsGoneIsForgotten"},
+	{name: "who is gone is forgotten before the next part is compared", file: engine + "/departed.go",
+		old: `watched = min(watched, at)`, new: `watched = max(watched, at)`,
+		pkg: engine, run: "TestWhoIsGoneIsForgotten"},
 }
