@@ -5,24 +5,23 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/mec-liveness/mepserver/test/wait"
 )
 
 // alive is what is alive in this process, in bytes, once it becomes no less: what a sweep holds of what
 // was just written goes when that is compared.
 func alive(t *testing.T) float64 {
 	least, same := heapNow(), 0
-	wait.Until(t, "what is alive becomes no less", func() bool {
+	require.Eventually(t, func() bool {
 		now := heapNow()
 		if same++; now < 0.99*least {
 			same = 0
 		}
 		least = min(least, now)
 		return same == 10
-	})
+	}, time.Minute, 50*time.Millisecond)
 	return least
 }
 
