@@ -167,6 +167,8 @@ func TestAllOfABatchIsEvidenceBeforeTheStoreIsAsked(t *testing.T) {
 			until(t, "SUSPENDED", func() bool { return l.at("suspended").Record.State == Suspended })
 			s.register("i")
 			s.register("j")
+			synctest.Wait()
+			before := l.renewed(l.at("i").Record.Lease) // once if the watch showed the registration before it returned
 			release := []func(){l.hold("renew"), l.hold("read"), l.hold("grant")}
 			now, _ := s.now()
 			ctx, hangUp := context.WithCancel(t.Context())
@@ -189,7 +191,7 @@ func TestAllOfABatchIsEvidenceBeforeTheStoreIsAsked(t *testing.T) {
 				f()
 			}
 			synctest.Wait()
-			require.Equal(t, 1, l.renewed(l.at("i").Record.Lease), "the renewal is the engine's own")
+			require.Equal(t, before+1, l.renewed(l.at("i").Record.Lease), "the renewal is the engine's own")
 			require.True(t, s.entry("j").local.hasBeat, "the client's hanging up takes no evidence away")
 		})
 	}
