@@ -373,3 +373,17 @@ func TestWhoIsGoneIsForgottenWithoutALookAtAll(t *testing.T) {
 		}
 	})
 }
+
+// What a part of a burst shows as gone may have ended by then, also where the watch, which has shown more,
+// missed that: its end is open from there on.
+func TestAPartOfABurstOpensNoEndBehindItself(t *testing.T) {
+	bubble(t, func(t *testing.T, l *lab) {
+		s := l.addReplica(brisk(10), false)
+		s.watched.Store(1000)
+		for at, want := range map[Revision]Revision{400: 400, 999: 999, 1000: 1001, 1200: 1001} {
+			if got := s.takeIn(nil, at); got != want {
+				t.Errorf("of what is gone as of %d the end may be %d, not %d", at, got, want)
+			}
+		}
+	})
+}

@@ -26,4 +26,7 @@ var sweepMutants = []mutant{
 	{name: "who is gone is forgotten before the next part is compared", file: engine + "/departed.go",
 		old: `watched = min(watched, at)`, new: `watched = max(watched, at)`,
 		pkg: engine, run: "TestWhoIsGoneIsForgotten"},
+	{name: "what a part shows as gone ended behind it", file: engine + "/watch.go",
+		old: `at < watched {`, new: `at < 0 {`,
+		pkg: engine, run: "TestAPartOfABurstOpens"},
 }
