@@ -15,19 +15,19 @@ import (
 	"github.com/go-chassis/openlog"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/storage/wal"
-	"go.etcd.io/raft/v3/raftpb"
 
 	"github.com/mec-liveness/mepserver/plugins/filesystem"
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/etcd/datadir"
 )
 
 const (
-	embeddedTickMs     = 20
-	embeddedElectionMs = 200 // leases from 1 s on
+	// The only member elects itself when up to ElectionMs have gone by after a start, in which nobody is
+	// served. It is not made to at once: a message from outside may meet entries that etcd has applied and given up.
+	embeddedTickMs     = 10
+	embeddedElectionMs = 5 * embeddedTickMs // no fewer ticks are taken; leases from 1 s on
 	startTimeout       = 60 * time.Second
 
 	// The log of raft is kept in memory too, for followers that lag. There are none, and
@@ -93,7 +93,6 @@ func (c *Client) openEmbedded(ctx context.Context, o Options) (err error) {
 		return storeFault("cannot open the store", o.DataDir, err)
 	}
 	last.open()
-	campaign(ctx, c.etcd.Server)
 	select {
 	case <-c.etcd.Server.ReadyNotify():
 	case err = <-c.etcd.Err():
@@ -128,16 +127,6 @@ func SmallSegments() {
 	if wal.SegmentSizeBytes != segmentBytes { // a store that runs may be reading it
 		wal.SegmentSizeBytes = segmentBytes
 	}
-}
-
-// campaign has the only member elect itself now. By itself it waits for up to an election timeout, which
-// would leave time to an older leader that others follow: here is none. If it is not taken, as when the log
-// still has to add the member itself, the election comes by time.
-func campaign(ctx context.Context, s *etcdserver.EtcdServer) {
-	self := uint64(s.MemberID())
-	ctx, cancel := context.WithTimeout(ctx, CallTimeout)
-	defer cancel()
-	_ = s.Process(ctx, raftpb.Message{Type: raftpb.MsgTimeoutNow, From: self, To: self}) // as from a leader that hands over
 }
 
 // warnOfNetwork says what is at stake on a file system of another machine.

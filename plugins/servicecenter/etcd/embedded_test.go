@@ -1,37 +1,27 @@
 package etcd
 
 import (
-	"strings"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 )
 
-// An election came up to 200 ms after all else, in which nobody was served.
-func TestTheOnlyMemberDoesNotWaitForAnElection(t *testing.T) {
+// A start ended the process where thousands of entries of the log were to apply: etcd had given up entries that
+// an election which we asked for still read (2 of 900 starts on a busy machine). It comes by time alone now.
+func TestAStartAppliesManyEntriesOfTheLogAgain(t *testing.T) {
 	dir := t.TempDir()
-	before, _ := opened(t, dir)
-	before.Close()
-	core, said := observer.New(zap.InfoLevel)
-	cfg := embed.NewConfig()
-	cfg.Name, cfg.Dir, cfg.InitialClusterToken = identity.Name, Dir(dir), identity.Token
-	cfg.ListenClientUrls, cfg.ListenPeerUrls = nil, nil
-	cfg.TickMs, cfg.ElectionMs = 10_000, 50_000
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(core))
-	e, err := embed.StartEtcd(cfg)
-	require.NoError(t, err)
-	defer e.Close()
-	campaign(t.Context(), e.Server)
-	<-e.Server.ReadyNotify()
-	var elections []string
-	for _, line := range said.All() {
-		if strings.Contains(line.Message, "MsgTimeoutNow") || strings.Contains(line.Message, "starting a new election") {
-			elections = append(elections, line.Message)
-		}
+	c, _ := opened(t, dir)
+	for i := range 3000 {
+		_, err := c.Put(t.Context(), fmt.Sprintf("/mep/x/%d", i%10), "x")
+		require.NoError(t, err)
 	}
-	require.Len(t, elections, 2, "none by time: %v", said.All())
-	require.Contains(t, elections[0], "MsgTimeoutNow")
+	c.Close()
+	for range 20 {
+		c, _ := opened(t, dir)
+		got, err := c.Get(t.Context(), "/mep/x/9")
+		require.NoError(t, err)
+		require.EqualValues(t, 300, got.Kvs[0].Version)
+		c.Close()
+	}
 }
