@@ -26,7 +26,7 @@ import (
 const (
 	// The only member elects itself when up to ElectionMs have gone by after a start, in which nobody is
 	// served. It is not made to at once: a message from outside may meet entries that etcd has applied and given up.
-	embeddedTickMs     = 10
+	embeddedTickMs     = 20
 	embeddedElectionMs = 5 * embeddedTickMs // no fewer ticks are taken; leases from 1 s on
 	startTimeout       = 60 * time.Second
 

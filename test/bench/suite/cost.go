@@ -32,6 +32,7 @@ func (l *lab) memory(ctx context.Context, s *server, which string) ([]figure, er
 func idle(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	l.say("nothing is asked for %v, and for %v more, which are measured", l.size.erased, l.size.idle)
 	pause(ctx, l.size.erased)
+	s.profile(l, "idle-measured")
 	began, full, empty := time.Now(), s.main.cpu(), s.other.cpu()
 	pause(ctx, l.size.idle)
 	took := time.Since(began).Seconds()
