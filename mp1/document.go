@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -23,9 +24,7 @@ func readDocument(data []byte) (object, error) {
 	case !json.Valid(data):
 		return object{}, &Invalid{"", "the body must be exactly one JSON document"}
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	v, err := readValue(dec, "", 0)
+	v, err := (&valueReader{rest: data}).value("", 0)
 	if err != nil {
 		return object{}, err
 	}
@@ -36,52 +35,104 @@ func readDocument(data []byte) (object, error) {
 	return object{members: m}, nil
 }
 
-// readValue reads one value: nil, bool, json.Number, string, []any or map[string]any. path
+// valueReader reads a JSON document that json.Valid has accepted. A json.Decoder's tokens allocate
+// several times as much.
+type valueReader struct{ rest []byte }
+
+// value reads one value: nil, bool, json.Number, string, []any or map[string]any. path
 // is that of the object in which it stands.
-func readValue(dec *json.Decoder, path string, depth int) (any, error) {
-	tok, err := dec.Token()
-	if err != nil {
-		return nil, &Invalid{"", "the body must be exactly one JSON document"}
-	}
-	delim, ok := tok.(json.Delim)
-	if !ok {
-		return tok, nil
-	}
-	if depth++; depth > maxDepth {
-		return nil, &Invalid{"", fmt.Sprintf("the body is nested deeper than %d levels", maxDepth)}
-	}
-	if delim == '[' {
-		list := []any{}
-		for dec.More() {
-			v, err := readValue(dec, path, depth)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
+func (r *valueReader) value(path string, depth int) (any, error) {
+	switch r.next() {
+	case '{', '[':
+		if depth++; depth > maxDepth {
+			return nil, &Invalid{"", fmt.Sprintf("the body is nested deeper than %d levels", maxDepth)}
 		}
-		_, err = dec.Token()
-		return list, err
+		if r.rest[0] == '[' {
+			return r.list(path, depth)
+		}
+		return r.object(path, depth)
+	case '"':
+		return r.text(), nil
+	case 'n':
+		r.rest = r.rest[len("null"):]
+		return nil, nil
+	case 't':
+		r.rest = r.rest[len("true"):]
+		return true, nil
+	case 'f':
+		r.rest = r.rest[len("false"):]
+		return false, nil
+	default:
+		n := 0
+		for n < len(r.rest) && strings.IndexByte("+-.0123456789Ee", r.rest[n]) >= 0 {
+			n++
+		}
+		number := json.Number(r.rest[:n])
+		r.rest = r.rest[n:]
+		return number, nil
 	}
-	m := map[string]any{}
-	for dec.More() {
-		key, err := dec.Token()
+}
+
+// next goes behind white space, commas and colons, and returns what stands there.
+func (r *valueReader) next() byte {
+	for strings.IndexByte(" \t\r\n,:", r.rest[0]) >= 0 {
+		r.rest = r.rest[1:]
+	}
+	return r.rest[0]
+}
+
+func (r *valueReader) list(path string, depth int) (any, error) {
+	out := []any{}
+	for r.rest = r.rest[1:]; r.next() != ']'; {
+		v, err := r.value(path, depth)
 		if err != nil {
-			return nil, &Invalid{"", "the body must be exactly one JSON document"}
+			return nil, err
 		}
-		name, _ := key.(string)
-		if _, twice := m[name]; twice {
+		out = append(out, v)
+	}
+	r.rest = r.rest[1:]
+	return out, nil
+}
+
+func (r *valueReader) object(path string, depth int) (any, error) {
+	out := map[string]any{}
+	for r.rest = r.rest[1:]; r.next() != '}'; {
+		name := r.text()
+		if _, twice := out[name]; twice {
 			return nil, object{path: path}.memberFault(name, "stands twice in its object")
 		}
 		inner := path
-		if isWord(name) {
+		if c := r.next(); (c == '{' || c == '[') && isWord(name) { // nothing else needs its path
 			inner = object{path: path}.pathTo(name)
 		}
-		if m[name], err = readValue(dec, inner, depth); err != nil {
+		var err error
+		if out[name], err = r.value(inner, depth); err != nil {
 			return nil, err
 		}
 	}
-	_, err = dec.Token()
-	return m, err
+	r.rest = r.rest[1:]
+	return out, nil
+}
+
+// text reads a string.
+func (r *valueReader) text() string {
+	escaped := false
+	for n := 1; ; n++ {
+		switch r.rest[n] {
+		case '\\':
+			escaped = true
+			n++
+		case '"':
+			text := r.rest[:n+1]
+			r.rest = r.rest[n+1:]
+			if !escaped {
+				return string(text[1:n])
+			}
+			var out string
+			_ = json.Unmarshal(text, &out) // a string: cannot fail
+			return out
+		}
+	}
 }
 
 // loneSurrogate reports whether a \uD800-\uDFFF escape stands without its other half.

@@ -30,10 +30,12 @@ func (f Faults) Unwrap() []error {
 
 // add adds an error, which is nil, *Invalid or Faults.
 func (f *Faults) add(err error) {
+	if err == nil {
+		return // before what errors.As needs is allocated: a body has dozens of members without a fault
+	}
 	var all Faults
 	var one *Invalid
 	switch {
-	case err == nil:
 	case errors.As(err, &all):
 		*f = append(*f, all...)
 	case errors.As(err, &one):

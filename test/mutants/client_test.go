@@ -53,9 +53,9 @@ var clientMutants = []mutant{
 		old: ` || p.limit && target == ErrLimit`, new: ``,
 		pkg: sdk, run: "TestALimitIsOne"},
 	{name: "a decoder stops at the first fault", file: "mp1/faults.go",
-		old: `	case err == nil:
-	case errors.As(err, &all):`, new: `	case err == nil, len(*f) > 0:
-	case errors.As(err, &all):`,
+		old: `	if err == nil {
+		return // before`, new: `	if err == nil || len(*f) > 0 {
+		return // before`,
 		pkg: "mp1", run: "TestEveryFaultOfADescription"},
 	{name: "text that is no UTF-8 is changed without a word", file: "mp1/validate.go",
 		old: `if !utf8.ValidString(v.String()) {`, new: `if false && !utf8.ValidString(v.String()) {`,
