@@ -39,7 +39,7 @@ func (p *repository) New(t sd.Type, cfg *sd.Config) sd.Adaptor {
 	if !large || !p.db.Embedded() {
 		return sdetcd.NewEtcdAdaptor(t.String(), cfg)
 	}
-	d := &direct{name: t.String(), cfg: cfg, read: p.db.Get, watch: p.registry.Watch, store: sdetcd.NewEtcdIndexer(cfg.Key, cfg.Parser),
+	d := &direct{name: t.String(), cfg: cfg, read: p.db.GetHere, watch: p.registry.Watch, store: sdetcd.NewEtcdIndexer(cfg.Key, cfg.Parser),
 		initial: t == kv.SERVICE, again: t == kv.INSTANCE, answers: answers{changes: &p.changes}, ready: make(chan struct{})}
 	if t == kv.LEASE {
 		close(d.ready) // of leases nobody is told
@@ -127,7 +127,7 @@ func (d *direct) ask(ctx context.Context, op client.PluginOp) (*sd.Response, err
 func (d *direct) get(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return d.read(ctx, key, append(opts, clientv3.WithSerializable())...)
+	return d.read(ctx, key, opts...)
 }
 
 // parse leaves out what cannot be read, as service-center's caches do.

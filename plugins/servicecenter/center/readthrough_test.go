@@ -34,7 +34,7 @@ func TestWhatMp1RegistersIsNotKeptTwiceInAnEmbeddedStore(t *testing.T) {
 func directly(t *testing.T, root string, tell func(sd.KvEvent)) *direct {
 	t.Helper()
 	cfg := sd.Configure().WithPrefix(root).WithParser(value.StringParser).WithEventFunc(tell)
-	d := &direct{name: root, cfg: cfg, read: db.Get, watch: newRegistry(db.Client, nil, db.Readers).Watch, store: sdetcd.NewEtcdIndexer(root, cfg.Parser), watched: true, initial: true, answers: answers{changes: &atomic.Uint64{}}, ready: make(chan struct{})}
+	d := &direct{name: root, cfg: cfg, read: db.GetHere, watch: newRegistry(db.Client, nil, db.Readers).Watch, store: sdetcd.NewEtcdIndexer(root, cfg.Parser), watched: true, initial: true, answers: answers{changes: &atomic.Uint64{}}, ready: make(chan struct{})}
 	t.Cleanup(func() {
 		d.Stop()
 		_, _ = db.Delete(context.Background(), root, clientv3.WithPrefix())
