@@ -65,6 +65,10 @@ type boundTxn struct {
 
 // If implements clientv3.Txn.
 func (t *boundTxn) If(cs ...clientv3.Cmp) clientv3.Txn {
+	if t.compares == nil {
+		t.compares = cs[:len(cs):len(cs)] // they are not changed
+		return t
+	}
 	t.compares = append(t.compares, cs...)
 	return t
 }

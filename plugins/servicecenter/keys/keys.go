@@ -6,6 +6,7 @@ package keys
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"strings"
@@ -103,7 +104,14 @@ func Record(id heartbeat.ID) string { return RecordPrefix + string(id) }
 
 // Event is the key of an event: that of the seq-th change of an instance.
 func Event(id heartbeat.ID, seq uint64) string {
-	return fmt.Sprintf("%s%s/%016x", OutboxPrefix, id, seq)
+	return OutboxPrefix + string(id) + path.SPLIT + hex16(seq)
+}
+
+// hex16 is n in 16 hexadecimal digits, so that the keys of several are in their order.
+func hex16(n uint64) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], n)
+	return hex.EncodeToString(b[:])
 }
 
 // Termination is the key of the event that an application is being terminated; begun tells
@@ -123,11 +131,11 @@ func InstanceOf(id heartbeat.ID, place string) Instance {
 }
 
 // Key is that of the instance itself: the projection of a record.
-func (i Instance) Key() string { return path.GenerateInstanceKey(Tenant, i.ServiceID, i.InstanceID) }
+func (i Instance) Key() string { return InstancePrefix + i.ServiceID + path.SPLIT + i.InstanceID }
 
 // LeaseKey is where service-center looks up the lease of an instance.
 func (i Instance) LeaseKey() string {
-	return path.GenerateInstanceLeaseKey(Tenant, i.ServiceID, i.InstanceID)
+	return LeasePrefix + i.ServiceID + path.SPLIT + i.InstanceID
 }
 
 // ID is the serInstanceId that begins with the serviceId: that of an instance which has the

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/servicecomb-service-center/datasource/etcd/path"
 	"github.com/go-chassis/cari/discovery"
 	"github.com/stretchr/testify/require"
 
@@ -25,7 +26,9 @@ func TestAnInstanceIsFoundByItsIDAndByItsKey(t *testing.T) {
 	got, ok := ParseInstance(at.Key())
 	require.True(t, ok)
 	require.Equal(t, at, got)
-	require.Equal(t, LeasePrefix+at.ServiceID+"/"+at.InstanceID, at.LeaseKey())
+	require.Equal(t, path.GenerateInstanceKey(Tenant, at.ServiceID, at.InstanceID), at.Key())
+	require.Equal(t, path.GenerateInstanceLeaseKey(Tenant, at.ServiceID, at.InstanceID), at.LeaseKey())
+	require.Equal(t, OutboxPrefix+string(id)+"/00000000000000ff", Event(id, 255))
 
 	renamed := InstanceOf(id, strings.Repeat("c", IDLength))
 	require.NotEqual(t, id, renamed.ID())

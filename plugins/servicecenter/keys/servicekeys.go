@@ -56,9 +56,8 @@ func DeleteBelow(id, index string) []clientv3.Op {
 	return out
 }
 
-// NothingBelow are compares that fail if there is something that DeleteBelow would erase.
-func NothingBelow(id, index string) []clientv3.Cmp {
-	out := make([]clientv3.Cmp, 0, 2+len(BelowService))
+// AppendNothingBelow adds compares that fail if there is something that DeleteBelow would erase.
+func AppendNothingBelow(out []clientv3.Cmp, id, index string) []clientv3.Cmp {
 	for _, key := range []string{TagPrefix + id, ConsumerPrefix + strings.TrimPrefix(index, IndexPrefix)} {
 		out = append(out, clientv3.Compare(clientv3.Version(key), "=", 0))
 	}

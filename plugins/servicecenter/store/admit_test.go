@@ -42,7 +42,7 @@ func TestAtAFullStoreTheJudgementGoesOnAndNothingIsAdded(t *testing.T) {
 		"a projection that was gone": {heartbeat.Repair, r, quota.Free},
 	} {
 		txn := heartbeat.Txn{Kind: c.kind, RecordOp: heartbeat.Put, Record: c.record}
-		ops, err := operations(&txn, nil)
+		ops, err := operations(&txn, nil, nil)
 		require.NoError(t, err)
 		require.Equal(t, c.want, s.classOf(t.Context(), &txn, ops), name)
 	}

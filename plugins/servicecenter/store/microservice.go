@@ -101,24 +101,23 @@ func (st *microservice) ours() bool {
 	return st.records > 0 || free
 }
 
-// compares fail if the microservice was changed since it was read.
-func (st *microservice) compares() []clientv3.Cmp {
+// appendCompares adds compares that fail if the microservice was changed since it was read.
+func (st *microservice) appendCompares(out []clientv3.Cmp) []clientv3.Cmp {
 	if st.mark != nil {
-		out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(keys.MarkPrefix+st.id), "=", st.mark.ModRevision)}
+		out = append(out, clientv3.Compare(clientv3.ModRevision(keys.MarkPrefix+st.id), "=", st.mark.ModRevision))
 		if st.whole() {
 			out = append(out, etcd.Unchanged(keys.ServicePrefix+st.id, st.value), etcd.Unchanged(st.index, st.entry))
 		}
 		return out
 	}
-	out := []clientv3.Cmp{
-		etcd.Unchanged(keys.MarkPrefix+st.id, nil), etcd.Unchanged(keys.ServicePrefix+st.id, st.value), etcd.Unchanged(st.index, st.entry)}
+	out = append(out, etcd.Unchanged(keys.MarkPrefix+st.id, nil), etcd.Unchanged(keys.ServicePrefix+st.id, st.value), etcd.Unchanged(st.index, st.entry))
 	if st.records == 0 {
 		for _, prefix := range []string{keys.InstancePrefix, keys.LeasePrefix} {
 			out = append(out, clientv3.Compare(clientv3.CreateRevision(prefix+st.id+path.SPLIT).WithPrefix(), "=", 0))
 		}
 	}
 	if st.assumed {
-		out = append(out, keys.NothingBelow(st.id, st.index)...)
+		out = keys.AppendNothingBelow(out, st.id, st.index)
 	}
 	return out
 }
@@ -191,8 +190,11 @@ func expectedService(id, index string, value []byte) (want []byte, earlier bool)
 		return nil, false
 	}
 	want, err := encodeService(id, &k, owner, serName, version, is.Timestamp)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, false
+	case bytes.Equal(want, value):
+		return want, false
 	}
 	before, err := json.Marshal(forOwnApp(id, &k, owner, serName, version, is.Timestamp))
 	return want, err == nil && bytes.Equal(before, value)
@@ -257,7 +259,7 @@ func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *c
 		case before != nil && st.same(before):
 			return res, resent, nil // it was another compare that failed
 		}
-		if res, resent, err = s.transact(ctx, t, &st); err != nil || res.Succeeded || resent {
+		if res, resent, err = s.transact(ctx, t, &st, p); err != nil || res.Succeeded || resent {
 			return res, resent, err
 		}
 		if !st.assumed {
@@ -269,9 +271,9 @@ func (s *Store) commitWithService(ctx context.Context, t *heartbeat.Txn) (res *c
 
 const serviceRounds = 4
 
-// transact carries the transaction out, once.
-func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *microservice) (*clientv3.TxnResponse, bool, error) {
-	ops, err := operations(t, st)
+// transact carries the transaction out, once. st and p are as in operations.
+func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *microservice, p *projector) (*clientv3.TxnResponse, bool, error) {
+	ops, err := operations(t, st, p)
 	if err != nil {
 		return nil, false, err
 	}
@@ -280,10 +282,7 @@ func (s *Store) transact(ctx context.Context, t *heartbeat.Txn, st *microservice
 		return nil, false, err
 	}
 	defer done()
-	cmps := compares(t)
-	if st != nil {
-		cmps = append(cmps, st.compares()...)
-	}
+	cmps := compares(t, st)
 	if failpoint.On {
 		failpoint.Write()
 		_ = failpoint.Hit(t.Kind.String() + ".before-txn")

@@ -128,7 +128,7 @@ func TestAMicroserviceTakenBetweenTheLookAndTheTransaction(t *testing.T) {
 	require.True(t, st.ours())
 	squat(t, owner, "")
 	txn := heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added}
-	res, _, err := store.transact(t.Context(), &txn, &st)
+	res, _, err := store.transact(t.Context(), &txn, &st, nil)
 	require.NoError(t, err)
 	require.False(t, res.Succeeded)
 }

@@ -95,6 +95,9 @@ func safeName(s string, most int) string {
 		return '_'
 	}, s)
 	s = s[:min(len(s), most)]
+	if s != "" && alnum(rune(s[0])) && alnum(rune(s[len(s)-1])) {
+		return s
+	}
 	b := []byte(s)
 	if len(b) == 0 {
 		return "x"

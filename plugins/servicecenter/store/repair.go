@@ -119,7 +119,7 @@ func (m *repairer) rebuild(ctx context.Context, id string) {
 	if err != nil || len(ops) == 0 {
 		return
 	}
-	res, err := m.client.Txn(ctx).If(st.compares()...).Then(ops...).Commit()
+	res, err := m.client.Txn(ctx).If(st.appendCompares(nil)...).Then(ops...).Commit()
 	if err == nil && res.Succeeded {
 		m.done[repairedService]++
 	}

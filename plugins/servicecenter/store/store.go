@@ -208,7 +208,7 @@ func (s *Store) Commit(ctx context.Context, t *heartbeat.Txn) (heartbeat.Revisio
 	if needsService(t) {
 		res, resent, err = s.commitWithService(ctx, t)
 	} else {
-		res, resent, err = s.transact(ctx, t, nil)
+		res, resent, err = s.transact(ctx, t, nil, nil)
 	}
 	if failpoint.On && err == nil && res.Succeeded {
 		err = failpoint.Hit(t.Kind.String() + ".after-txn") // an error: the outcome is unknown

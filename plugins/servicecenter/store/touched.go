@@ -49,13 +49,14 @@ type touched struct {
 	ids      map[heartbeat.ID]struct{}
 	walked   map[heartbeat.ID]struct{} // those of ids of which nothing was written
 	services map[string]struct{}
-	indexes  map[string]struct{} // index keys
-	shown    map[string]bool     // services of which a record is among the ids, or there is none
+	indexes  map[string]struct{}       // index keys
+	shown    map[string]bool           // services of which a record is among the ids, or there is none
+	followed map[heartbeat.ID]struct{} // ids whose record has said what else is to be looked at
 }
 
 func newTouched(s *Store) *touched {
 	return &touched{Store: s, view: view{}, ids: map[heartbeat.ID]struct{}{}, walked: map[heartbeat.ID]struct{}{}, services: map[string]struct{}{},
-		indexes: map[string]struct{}{}, shown: map[string]bool{}}
+		indexes: map[string]struct{}{}, shown: map[string]bool{}, followed: map[heartbeat.ID]struct{}{}}
 }
 
 // written notes a write: what it put or erased, and what had stood there.
@@ -185,7 +186,11 @@ func (t *touched) wanted() (out []string) {
 		return kv
 	}
 	for id := range t.ids {
+		if _, known := t.followed[id]; known {
+			continue
+		}
 		if kv := want(keys.Record(id)); kv != nil {
+			t.followed[id] = struct{}{}
 			if r, err := decodeRecord(kv); err == nil {
 				stands := keys.InstanceOf(id, r.Place)
 				want(stands.Key())

@@ -14,15 +14,27 @@ func changesService(t *heartbeat.Txn) bool {
 	return t.ProjectionOp == heartbeat.Put && t.From != t.Record.Place
 }
 
-func compares(t *heartbeat.Txn) []clientv3.Cmp {
+// mostCompares is how many compares a registration of a new name has.
+const mostCompares = 14
+
+// compares are what the transaction demands; st is the microservice as it was read, nil unless the
+// transaction needs it.
+func compares(t *heartbeat.Txn, st *microservice) []clientv3.Cmp {
 	id := t.Record.ID
 	key := keys.InstanceOf(id, t.From).Key()
-	out := []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(keys.Record(id)), "=", int64(t.RecordRevision))}
+	most := mostCompares
+	if st == nil {
+		most = 2
+	}
+	out := append(make([]clientv3.Cmp, 0, most), clientv3.Compare(clientv3.ModRevision(keys.Record(id)), "=", int64(t.RecordRevision)))
 	switch t.Presence {
 	case heartbeat.NoProjection:
 		out = append(out, clientv3.Compare(clientv3.Version(key), "=", 0))
 	case heartbeat.ProjectionAt:
 		out = append(out, clientv3.Compare(clientv3.ModRevision(key), "=", int64(t.ProjectionRevision)))
+	}
+	if st != nil {
+		out = st.appendCompares(out)
 	}
 	return out
 }
@@ -37,9 +49,9 @@ func needsService(t *heartbeat.Txn) bool {
 // several times as much.
 const mostOperations = 8
 
-// operations are what the transaction writes; st is the microservice as it was read, nil
-// unless the transaction needs it.
-func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
+// operations are what the transaction writes; st is the microservice as it was read, and p what
+// ServiceComb shows of the record. Both are nil unless the transaction needs the microservice.
+func operations(t *heartbeat.Txn, st *microservice, p *projector) ([]clientv3.Op, error) {
 	ops := make([]clientv3.Op, 0, mostOperations)
 	id := t.Record.ID
 	switch t.RecordOp {
@@ -55,7 +67,7 @@ func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 	switch t.ProjectionOp {
 	case heartbeat.Put:
 		var err error
-		if ops, err = appendProjection(ops, t, st); err != nil {
+		if ops, err = appendProjection(ops, t, st, p); err != nil {
 			return nil, err
 		}
 	case heartbeat.Erase:
@@ -74,11 +86,13 @@ func operations(t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
 
 // appendProjection adds what puts the instance and, if it hangs on a lease, service-center's
 // lease key.
-func appendProjection(ops []clientv3.Op, t *heartbeat.Txn, st *microservice) ([]clientv3.Op, error) {
+func appendProjection(ops []clientv3.Op, t *heartbeat.Txn, st *microservice, p *projector) ([]clientv3.Op, error) {
 	id := t.Record.ID
-	p, err := project(&t.Record)
-	if err != nil {
-		return nil, err
+	if p == nil {
+		var err error
+		if p, err = project(&t.Record); err != nil {
+			return nil, err
+		}
 	}
 	instance, err := p.instance()
 	if err != nil {

@@ -178,7 +178,13 @@ func (s *Store) askProgress(ctx context.Context) {
 // transaction's record comes before its projections, so that it is known by then
 // whether the instance was renamed.
 func (s *Store) observations(events []*clientv3.Event) []heartbeat.Observation {
-	var out []heartbeat.Observation
+	n := 0
+	for _, ev := range events {
+		if bytes.HasPrefix(ev.Kv.Key, []byte(keys.RecordPrefix)) || bytes.HasPrefix(ev.Kv.Key, []byte(keys.InstancePrefix)) {
+			n++
+		}
+	}
+	out := make([]heartbeat.Observation, 0, n) // each is large
 	for _, ev := range events {
 		key := string(ev.Kv.Key)
 		one := heartbeat.Observation{Revision: heartbeat.Revision(ev.Kv.ModRevision), Present: ev.Type == mvccpb.PUT}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"sync"
 
 	"github.com/mec-liveness/mepserver/mp1"
 )
@@ -11,12 +12,31 @@ import (
 // encode writes a value as JSON without escaping <, > and & for HTML, which nobody
 // reads here: each would take six bytes, and seven where JSON stands within JSON.
 func encode(v any) (string, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return strings.TrimSuffix(b.String(), "\n"), err
+	w := writers.Get().(*writer)
+	w.Reset()
+	err := w.Encode(v)
+	text := string(bytes.TrimSuffix(w.Bytes(), []byte("\n")))
+	if w.Cap() <= keptWriter {
+		writers.Put(w)
+	}
+	return text, err
 }
+
+// writer encodes values one after the other, into the same memory.
+type writer struct {
+	bytes.Buffer
+	*json.Encoder
+}
+
+var writers = sync.Pool{New: func() any {
+	w := new(writer)
+	w.Encoder = json.NewEncoder(&w.Buffer)
+	w.SetEscapeHTML(false)
+	return w
+}}
+
+// keptWriter is how much memory is kept for the next value, in bytes.
+const keptWriter = 16 << 10
 
 // escaped are the characters that encoding/json escapes for HTML, and how.
 var escaped = map[string]string{`\u003c`: "<", `\u003e`: ">", `\u0026`: "&", `\u2028`: "\u2028", `\u2029`: "\u2029"}

@@ -32,7 +32,7 @@ func TestABodyIsStoredTwiceAndNotSevenTimesItsSize(t *testing.T) {
 		r.Attributes = described(t, c, 60_000)
 		service, _, _ := keys.Split(r.ID)
 		ops, err := operations(&heartbeat.Txn{Kind: heartbeat.Register, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added},
-			&microservice{id: service, index: keys.IndexPrefix + "/a/b/1"}) // its microservice is new, too
+			&microservice{id: service, index: keys.IndexPrefix + "/a/b/1"}, nil) // its microservice is new, too
 		require.NoError(t, err)
 		require.Less(t, etcd.Cost(ops), int64(2.2*60_000), "of 60 kB of %q", c)
 	}
