@@ -172,8 +172,8 @@ func (l *lab) batchesOf(ctx context.Context, s *server, dial load.Dialer, conns 
 		return run, 0, fmt.Errorf("%w: %s was answered %d", errNoBatches, batchPath, a.Status)
 	}
 	done := func(_ int, _ time.Time, a load.Answer) error {
-		if got := renewed(a.Body); a.Status != http.StatusOK || got != size {
-			return fmt.Errorf("a batch of %d was answered %d, with %d renewed: %.200s", size, a.Status, got, a.Body)
+		if got, other := renewed(a.Body); a.Status != http.StatusOK || got != size {
+			return fmt.Errorf("a batch of %d was answered %d, with %d renewed: %.300s", size, a.Status, got, other)
 		}
 		return nil
 	}
@@ -233,22 +233,24 @@ func latencyBase(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	return []figure{{value: ms(res.Latency.At(99)), more: fmt.Sprintf("%.0f/s; ", most.PerSecond()/10) + percentiles(res.Latency) + lateness(res), load: res.CPU.Seconds() / res.Took.Seconds()}}, nil
 }
 
-// renewed is how many elements of a batch's answer were renewed.
-func renewed(body []byte) (n int) {
+// renewed is how many elements of a batch's answer were renewed; other is the result of the first that was
+// not, or the answer if it has none.
+func renewed(body []byte) (n int, other []byte) {
 	if n = bytes.Count(body, []byte(`"status":204`)); n > 0 && n == bytes.Count(body, []byte(`"status":`)) {
-		return n // as nearly always: to parse it would take processor time from the server
+		return n, nil // as nearly always: to parse it would take processor time from the server
 	}
 	n = 0
-	var got struct {
-		Results []struct{ Status int }
+	var got struct{ Results []json.RawMessage }
+	if json.Unmarshal(body, &got) != nil || len(got.Results) == 0 {
+		return 0, body
 	}
-	if json.Unmarshal(body, &got) != nil {
-		return 0
-	}
-	for _, r := range got.Results {
-		if r.Status == http.StatusNoContent || r.Status == http.StatusOK {
+	for _, b := range got.Results {
+		var r struct{ Status int }
+		if json.Unmarshal(b, &r) == nil && (r.Status == http.StatusNoContent || r.Status == http.StatusOK) {
 			n++
+		} else if other == nil {
+			other = b
 		}
 	}
-	return n
+	return n, other
 }

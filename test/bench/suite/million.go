@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,10 +16,14 @@ const millionSteps = 20
 // millionRegistrars is how many register them at a time: the store confirms together what waits for it.
 const millionRegistrars = 256
 
+// millionGOGC has the server keep as much room as Go's programs do: with half of it, its own default, the
+// collector took more than half of the processor time while 400,000 were registered.
+const millionGOGC = "100"
+
 // million registers a million services and has them beat by batches, or by PATCH where there are
 // none, until its time is over or something gives way, and says what that was.
 func million(ctx context.Context, l *lab, s *site) ([]figure, error) {
-	srv, err := l.launch(s, "million", nil, "MEP_STORE_QUOTA_BYTES=32GiB")
+	srv, err := l.launch(s, "million", nil, "MEP_STORE_QUOTA_BYTES=32GiB", "GOGC="+millionGOGC)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +67,10 @@ func million(ctx context.Context, l *lab, s *site) ([]figure, error) {
 	res := run.Pace(ctx, rate/float64(size))
 	l.keepHist("a million by "+how, res.Latency)
 	more += fmt.Sprintf("; %.0f a second by %s for %v: %.0f %% of a core, %s", rate, how, res.Took.Round(time.Second), 100*(srv.cpu()-used).Seconds()/res.Took.Seconds(), percentiles(res.Latency))
-	if err := res.Check(); err != nil {
+	if err := res.Mostly(); err != nil {
 		more += "; the wall: " + err.Error()
+	} else {
+		more += "; " + cmp.Or(res.Faults(), "all were renewed")
 	}
 	return []figure{{value: float64(len(srv.services)), load: res.CPU.Seconds() / res.Took.Seconds(), more: more}}, nil
 }
@@ -83,8 +90,8 @@ func (l *lab) beatOnce(ctx context.Context, srv *server) (wall string) {
 	if err == nil {
 		run.Count = max(len(srv.services)/size, 1)
 		res := run.Saturate(ctx)
-		l.say("%d services beat once, by %s, in %v", len(srv.services), how, res.Took.Round(time.Millisecond))
-		err = res.Check()
+		l.say("%d services beat once, by %s, in %v; %s", len(srv.services), how, res.Took.Round(time.Millisecond), cmp.Or(res.Faults(), "all were renewed"))
+		err = res.Mostly() // who was told to try again has most of its window left
 	}
 	if err != nil {
 		return "heartbeats beside the registrations: " + err.Error()
