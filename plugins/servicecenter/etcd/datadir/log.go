@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -110,25 +111,27 @@ func (l *log) read(s segment, first, last bool) error {
 		return damaged(s.path, "it is a directory")
 	}
 	l.bytes += info.Size()
-	d := wal.NewDecoder(fileutil.NewFileReader(f))
-	var rec walpb.Record
-	n := 0
-	for err = d.Decode(&rec); err == nil; err = d.Decode(&rec) {
-		if n == 0 && rec.Type != wal.CrcType {
-			return damaged(s.path, "it does not begin as a segment of the log")
-		}
-		if rec.Type == wal.CrcType {
-			if before := d.LastCRC(); n > 0 && before != rec.Crc || n == 0 && !first && l.crc != rec.Crc {
-				return damaged(s.path, "it does not follow the segment before it")
-			}
-			d.UpdateCRC(rec.Crc)
-		} else if err := l.take(s, &rec); err != nil {
-			return err
-		}
-		n++
+	was := l.clone()
+	quick := newFrames(f, info.Size())
+	if n, err := l.records(s, first, quick); n > 0 && errors.Is(err, io.EOF) {
+		l.crc = quick.LastCRC()
+		return nil
 	}
+	*l = was
+	if _, err = f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return l.readByEtcd(s, f, first, last)
+}
+
+// readByEtcd reads a segment, in which something may be wrong.
+func (l *log) readByEtcd(s segment, f *os.File, first, last bool) error {
+	d := wal.NewDecoder(fileutil.NewFileReader(f))
+	n, err := l.records(s, first, d)
 	l.crc = d.LastCRC()
 	switch {
+	case errors.As(err, new(*Damage)):
+		return err
 	case n == 0:
 		return damaged(s.path, "it is empty")
 	case errors.Is(err, io.EOF), last && errors.Is(err, io.ErrUnexpectedEOF):
@@ -139,6 +142,34 @@ func (l *log) read(s segment, first, last bool) error {
 		return err // the disk
 	}
 	return damaged(s.path, "what stands behind byte %d does not match its checksum", d.LastOffset())
+}
+
+// records takes in the records of a segment until there is none any more. The error says why: the decoder's
+// own, or a *Damage. n is how many there were.
+func (l *log) records(s segment, first bool, d decoder) (n int, err error) {
+	var rec walpb.Record
+	for err = d.Decode(&rec); err == nil; err = d.Decode(&rec) {
+		if n == 0 && rec.Type != wal.CrcType {
+			return n, damaged(s.path, "it does not begin as a segment of the log")
+		}
+		if rec.Type == wal.CrcType {
+			if before := d.LastCRC(); n > 0 && before != rec.Crc || n == 0 && !first && l.crc != rec.Crc {
+				return n, damaged(s.path, "it does not follow the segment before it")
+			}
+			d.UpdateCRC(rec.Crc)
+		} else if err := l.take(s, &rec); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, err
+}
+
+// clone is what was taken in so far.
+func (l *log) clone() log {
+	was := *l
+	was.terms, was.snapshots = slices.Clone(l.terms), maps.Clone(l.snapshots)
+	return was
 }
 
 // take takes a record in. What has the right checksum and cannot be read was never a log.
