@@ -31,5 +31,5 @@ func TestTheLogIsKeptInSmallSegments(t *testing.T) {
 	require.NotEmpty(t, all)
 	info, err := os.Stat(all[len(all)-1])
 	require.NoError(t, err)
-	require.EqualValues(t, 16<<20, info.Size(), "it is made as long as it may become")
+	require.EqualValues(t, 8<<20, info.Size(), "it is made as long as it may become")
 }

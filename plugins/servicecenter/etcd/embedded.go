@@ -33,14 +33,14 @@ const (
 	// The log of raft is kept in memory too, for followers that lag. There are none, and
 	// entries may be hundreds of kilobytes large.
 	catchUp       = 16
-	snapshotCount = 5000
+	snapshotCount = 2500
 	// A start reads all segments of the log. The one with the newest snapshot, and all after it, are
 	// kept in any case; those before them lead back to an older snapshot if that cannot be read: the
 	// entries of one to the next take two segments while services register.
 	keptSegments = 5
 	// segmentBytes is the size of a segment. A start reads what is kept of them three times:
 	// etcd's own are four times as large, and most of one lies behind the newest snapshot.
-	segmentBytes  = 16 << 20
+	segmentBytes  = 8 << 20
 	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )
 
