@@ -136,8 +136,9 @@ func (p environment) serve(ctx context.Context, c conf.Config, level string, up 
 			openlog.WithTags(openlog.Tags{"variable": m.Variable, "setting": m.Setting}))
 	}
 	h := &plugins.Host{Config: c, Version: revision.Describe(version), Log: log, LogDropped: p.dropped, Errors: p.errs, Fail: p.fail}
-	p.starting()
-	return plugins.Run(ctx, h, list(), p.settled(ctx, up))
+	started := p.starting()
+	defer started()
+	return plugins.Run(ctx, h, list(), p.settled(ctx, started, up))
 }
 
 // authority is the file with the CA of a certificate: what init has put beside it, if it has.

@@ -11,24 +11,22 @@ import (
 
 // gcPercent is GOGC of a server that is ready, unless the environment sets it. What it holds of
 // its services is long-lived, and a heartbeat makes little garbage: half of Go's default takes a
-// third off the memory of 20,000 services, and a heartbeat costs no more. A start, which makes
-// much that it throws away at once, has twice Go's default: with that it collects half as often.
-const (
-	gcPercent      = 50
-	startGCPercent = 200
-)
+// third off the memory of 20,000 services, and a heartbeat costs no more.
+const gcPercent = 50
 
 // starting has a server collect less garbage until it is settled.
-func (p environment) starting() {
-	if collectsByDefault(p.environ) {
-		debug.SetGCPercent(startGCPercent)
+func (p environment) starting() (settled func()) {
+	if !collectsByDefault(p.environ) {
+		return func() {}
 	}
+	return collectBy(startPercentFor)
 }
 
-// settled is called when the server is ready, and has it keep less memory in reserve. GOMEMLIMIT
-// goes on to be obeyed beside it.
-func (p environment) settled(ctx context.Context, up func(net.Addr)) func(net.Addr) {
+// settled is called when the server is ready, and has it keep less memory in reserve than while it was
+// starting. GOMEMLIMIT goes on to be obeyed beside it.
+func (p environment) settled(ctx context.Context, started func(), up func(net.Addr)) func(net.Addr) {
 	return func(a net.Addr) {
+		started()
 		if collectsByDefault(p.environ) {
 			context.AfterFunc(ctx, keepReserve())
 			go giveBack(ctx)

@@ -63,7 +63,8 @@ func TestAServerThatIsReadyKeepsItsOwnReserve(t *testing.T) {
 		debug.SetGCPercent(1)
 		up := false
 		ctx, cancel := context.WithCancel(t.Context())
-		environment{environ: c.environ}.settled(ctx, func(net.Addr) { up = true })(nil)
+		p := environment{environ: c.environ}
+		p.settled(ctx, p.starting(), func(net.Addr) { up = true })(nil)
 		cancel()
 		require.True(t, up)
 		if c.own {

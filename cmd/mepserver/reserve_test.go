@@ -53,3 +53,32 @@ func TestTheReserveFollowsWhatIsLive(t *testing.T) {
 		require.Equal(t, 1, percent())
 	}
 }
+
+// Memory of a start is bounded as before where there is much, and small servers do not take as much as large ones may.
+func TestAStartGrowsFivefoldWhileThatIsLittle(t *testing.T) {
+	require.Equal(t, mostStartPercent, startPercentFor(0))
+	last := mostStartPercent
+	for live := uint64(1); live < 1<<33; live += live/50 + 1 {
+		percent := startPercentFor(live)
+		require.LessOrEqual(t, percent, last, live)
+		last = percent
+		require.LessOrEqual(t, live+live*uint64(percent)/100, max(3*live, uint64(startReserve)), live)
+		require.GreaterOrEqual(t, percent, leastStartPercent)
+	}
+	require.Equal(t, mostStartPercent, startPercentFor(startReserve/5))
+	require.Less(t, startPercentFor(startReserve/4), mostStartPercent)
+	require.Equal(t, leastStartPercent, startPercentFor(startReserve/3))
+}
+
+// What a start set must not come again once the server is ready.
+func TestAReserveThatHasEndedSetsNothing(t *testing.T) {
+	before := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	r := &reserve{percentFor: startPercentFor}
+	r.set()
+	require.Equal(t, r.percent, debug.SetGCPercent(77))
+	r.end()
+	r.percent = 0
+	r.set()
+	require.Equal(t, 77, debug.SetGCPercent(100))
+}
