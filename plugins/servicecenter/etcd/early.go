@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -73,7 +72,7 @@ func (e *Early) take(kept *datadir.Kept) {
 
 func (e *Early) prefixOf(kv *mvccpb.KeyValue) string {
 	for _, prefix := range e.prefixes {
-		if strings.HasPrefix(string(kv.Key), prefix) {
+		if len(kv.Key) >= len(prefix) && string(kv.Key[:len(prefix)]) == prefix {
 			return prefix
 		}
 	}

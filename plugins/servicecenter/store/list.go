@@ -81,7 +81,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	if l.comparesLater = st != nil; l.comparesLater {
 		l.seed = maphash.MakeSeed()
 	}
-	at, err := s.eachEarly(ctx, l.early, keys.RecordPrefix, st.revision(), l.addRecord)
+	at, err := s.eachEarly(ctx, l.early, keys.RecordPrefix, st.revision(), l.expectRecords, l.addRecord)
 	st.offer(slices.Clip(l.all), err)
 	if err != nil {
 		return nil, 0, err
@@ -89,7 +89,7 @@ func (s *Store) List(ctx context.Context) ([]heartbeat.Listed, heartbeat.Revisio
 	s.unreadable.listed(s.log, l.bad)
 	s.renames.listed(l.index, heartbeat.Revision(at))
 	s.client.Lineage.Advance(at)
-	if l.at, err = s.eachEarly(ctx, l.early, keys.InstancePrefix, at, l.addInstance); err != nil {
+	if l.at, err = s.eachEarly(ctx, l.early, keys.InstancePrefix, at, l.expectInstances, l.addInstance); err != nil {
 		return nil, 0, err
 	}
 	l.early = nil // repairs keep l

@@ -49,6 +49,19 @@ func (s *Store) newListing(only view) *listing {
 		bad: map[heartbeat.ID]string{}}
 }
 
+// expectRecords makes room for so many records, before the first.
+func (l *listing) expectRecords(n int) {
+	l.all, l.index = make([]heartbeat.Listed, 0, n), make(map[heartbeat.ID]int, n)
+	l.byInstance, l.first = make(map[keys.Instance]int, n), make(map[string]int, n)
+}
+
+// expectInstances makes room for so many instances.
+func (l *listing) expectInstances(n int) {
+	if l.comparesLater {
+		l.projections = make([]projectionSum, 0, n)
+	}
+}
+
 // addRecord takes a record in. All records come before the first instance.
 func (l *listing) addRecord(kv *mvccpb.KeyValue) {
 	id := heartbeat.ID(strings.TrimPrefix(string(kv.Key), keys.RecordPrefix))

@@ -178,10 +178,12 @@ func (st *startLists) found() *Early {
 	return st.early
 }
 
-// eachEarly is each, for one of the prefixes that may have been found early.
-func (s *Store) eachEarly(ctx context.Context, early *Early, prefix string, at int64, f func(*mvccpb.KeyValue)) (int64, error) {
+// eachEarly is each, for one of the prefixes that may have been found early. If it was, expect is called
+// before f with how many there are.
+func (s *Store) eachEarly(ctx context.Context, early *Early, prefix string, at int64, expect func(int), f func(*mvccpb.KeyValue)) (int64, error) {
 	if early != nil {
 		if all, ok := early.List(ctx, s.client, prefix, at); ok {
+			expect(len(all))
 			etcd.ReaderIn(ctx).Begin(at)
 			for _, kv := range all {
 				f(kv)
@@ -196,7 +198,7 @@ func (s *Store) eachEarly(ctx context.Context, early *Early, prefix string, at i
 }
 
 func (s *Store) readEvents(ctx context.Context, early *Early, at int64) (all []plugins.OutboxWrite, _ int64, err error) {
-	at, err = s.eachEarly(ctx, early, keys.OutboxPrefix, at, func(kv *mvccpb.KeyValue) {
+	at, err = s.eachEarly(ctx, early, keys.OutboxPrefix, at, func(n int) { all = make([]plugins.OutboxWrite, 0, n) }, func(kv *mvccpb.KeyValue) {
 		e := early.event(kv) // the reader counts what cannot be read
 		all = append(all, plugins.OutboxWrite{Kind: plugins.EventWritten, Name: string(kv.Key), At: heartbeat.Revision(kv.ModRevision), Event: e})
 	})

@@ -35,11 +35,16 @@ func Keep(prefixes ...string) *Kept { return &Kept{prefixes: prefixes} }
 // Newest are the keys below the prefixes as of a revision, which is the newest in the database, in the order in
 // which they were written last. ok is false if nothing can be said of them. It may be called once, after the check.
 func (k *Kept) Newest() (now []*mvccpb.KeyValue, at int64, ok bool) {
-	where := map[string]int{} // in now
+	met := 0
 	for _, p := range k.parts {
 		if p.strange {
 			return nil, 0, false
 		}
+		met += len(p.versions)
+	}
+	now = make([]*mvccpb.KeyValue, 0, met)
+	where := make(map[string]int, met) // in now
+	for _, p := range k.parts {
 		at = max(at, p.newest)
 		for _, v := range p.versions {
 			if before, known := where[string(v.Key)]; known {
