@@ -3,6 +3,7 @@ package mp1
 import (
 	"cmp"
 	"encoding/json"
+	"strings"
 )
 
 // ServiceInfo describes a service instance (§8.1.2.2).
@@ -78,10 +79,26 @@ func (i ServiceInfo) Completed() ServiceInfo {
 	return i
 }
 
+// Copied returns i with strings of its own, and without what only those need who use the service:
+// its transport and its links.
+func (i ServiceInfo) Copied() ServiceInfo {
+	i.SerInstanceID, i.SerName, i.Version, i.State = strings.Clone(i.SerInstanceID), strings.Clone(i.SerName), strings.Clone(i.Version), State(strings.Clone(string(i.State)))
+	i.Serializer, i.ScopeOfLocality = Serializer(strings.Clone(string(i.Serializer))), Locality(strings.Clone(string(i.ScopeOfLocality)))
+	if c := i.SerCategory; c != nil {
+		i.SerCategory = &CategoryRef{Href: strings.Clone(c.Href), ID: strings.Clone(c.ID), Name: strings.Clone(c.Name), Version: strings.Clone(c.Version)}
+	}
+	i.TransportID, i.TransportInfo, i.Links = "", nil, nil
+	return i
+}
+
 // ReadStored reads a ServiceInfo that the platform itself has written, and completes it.
 // What is stored cannot be returned as it is: earlier releases stored the IsLocal that the
-// application had sent.
+// application had sent. Its strings may be parts of the text, all of which is kept with any of them:
+// what is kept for longer than the text is Copied.
 func ReadStored(text string) (ServiceInfo, error) {
+	if i, ok := readWritten(text); ok {
+		return i.Completed(), nil
+	}
 	var i ServiceInfo
 	if err := json.Unmarshal([]byte(text), &i); err != nil {
 		return ServiceInfo{}, err

@@ -3,9 +3,11 @@ package mp1
 import (
 	"encoding/json"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
@@ -61,6 +63,9 @@ func (a anyInfo) transport() *TransportInfo {
 			t.Endpoint.Addresses = append(t.Endpoint.Addresses, Address{a.text(), a.IntN(1 << 16)})
 		}
 	}
+	if a.IntN(4) == 0 {
+		t.Endpoint.Alternative = json.RawMessage(`{}`)
+	}
 	if a.may() {
 		t.Security.OAuth2Info = &OAuth2Info{a.texts(), a.text()}
 	}
@@ -87,14 +92,27 @@ func (a anyInfo) info() (i ServiceInfo) {
 	return i
 }
 
-// holds checks what ReadWritten says of a text, if it says anything.
+// readSlowly is ReadStored by encoding/json alone.
+func readSlowly(text string) (i ServiceInfo, err error) {
+	if err := json.Unmarshal([]byte(text), &i); err != nil {
+		return ServiceInfo{}, err
+	}
+	return i.Completed(), nil
+}
+
+// holds checks what ReadStored reads of a text, and what ReadWritten says of it, if it says anything.
 func holds(tb testing.TB, text string) (ok bool) {
 	tb.Helper()
+	i, err := readSlowly(text)
+	got, gotErr := ReadStored(text)
+	require.Equal(tb, err, gotErr, "%q", text)
+	require.Equal(tb, i, got, "%q", text)
 	w, ok := ReadWritten(text)
+	_, quick := readWritten(text)
+	require.Equal(tb, ok, quick, "%q", text)
 	if !ok {
 		return false
 	}
-	i, err := ReadStored(text)
 	require.NoError(tb, err, "%q", text)
 	require.Equal(tb, text, asStored(tb, i), "it is written so")
 	require.Equal(tb, i.SerName, w.SerName(), "%q", text)
@@ -148,15 +166,14 @@ func TestWhatIsWrittenOtherwiseIsRead(t *testing.T) {
 		"a line separator":     {`"serName":"`, "\"serName\":\"\u2028"},
 		"cut short":            {`,"isLocal":true}`, `,"isLocal":tr`},
 		"no object":            {`{"serName"`, `["serName"`},
+		"null":                 {`"isLocal":true`, `"isLocal":null`},
 	} {
 		other := strings.Replace(text, change[0], change[1], 1)
 		require.NotEqual(t, text, other, what)
-		_, ok := ReadWritten(other)
-		require.False(t, ok, what)
+		require.False(t, holds(t, other), what)
 	}
 	for _, none := range []string{"", "{", "{}", "null", `{"serName":`, `{"serName":"`} {
-		_, ok := ReadWritten(none)
-		require.False(t, ok, none)
+		require.False(t, holds(t, none), none)
 	}
 }
 
@@ -164,6 +181,18 @@ func FuzzReadWritten(f *testing.F) {
 	a := anyInfo{rand.New(rand.NewPCG(1, 2))}
 	for range 20 {
 		f.Add(asStored(f, a.info()))
+	}
+	for _, text := range []string{fullService, "null", "{}", "[]", "1", `{"serName":"a","serName":"b"}`, `{"SERNAME":"a"}`, `{"serName":null,"isLocal":null}`, `{"serName":1}`} {
+		f.Add(text)
+	}
+	var i ServiceInfo
+	require.NoError(f, json.Unmarshal([]byte(fullService), &i))
+	i.TransportInfo.ImplSpecificInfo, i.TransportInfo.Security.Extensions = nil, nil
+	i.TransportInfo.Endpoint = EndPointInfo{Addresses: []Address{{"h", 80}, {"i", -1}, {"", 0}}}
+	text := asStored(f, i)
+	f.Add(text)
+	for _, port := range []string{"080", "8e1", "8.0", "-0", "9223372036854775808", "null", `"80"`} {
+		f.Add(strings.Replace(text, `"port":80`, `"port":`+port, 1))
 	}
 	f.Fuzz(func(t *testing.T, text string) { holds(t, text) })
 }
@@ -180,4 +209,94 @@ func TestToFindTheWayInAStoredTextAllocatesNothing(t *testing.T) {
 			t.Fatal("it is not known")
 		}
 	}))
+}
+
+// It is read for every change of every service: by the event stream, by who is told, and by what ServiceComb
+// shows.
+func TestToReadAStoredTextAllocatesLittle(t *testing.T) {
+	var i ServiceInfo
+	require.NoError(t, json.Unmarshal([]byte(fullService), &i))
+	i.TransportInfo.ImplSpecificInfo, i.TransportInfo.Security.Extensions = nil, nil
+	text := asStored(t, i)
+	read := func(by func(string) (ServiceInfo, error)) float64 {
+		return testing.AllocsPerRun(100, func() {
+			if got, err := by(text); err != nil || got.SerName != i.SerName {
+				t.Fatal(got, err)
+			}
+		})
+	}
+	quick, slow := read(ReadStored), read(readSlowly)
+	t.Logf("%.0f objects, encoding/json %.0f", quick, slow)
+	require.LessOrEqual(t, quick, 10.0)
+	require.Greater(t, slow, 4*quick, "or encoding/json could do it")
+}
+
+// Who keeps the name of a service must not keep all of its description.
+func TestACopyKeepsNothingOfTheText(t *testing.T) {
+	a := anyInfo{rand.New(rand.NewPCG(1, 2))}
+	for range 200 {
+		text := asStored(t, a.info())
+		i, err := ReadStored(text)
+		require.NoError(t, err)
+		i.Links, i.State = &ServiceLinks{}, State(text[:1])
+		from := uintptr(unsafe.Pointer(unsafe.StringData(text)))
+		parts := func(v any) (n int) {
+			eachString(reflect.ValueOf(v), func(s string) {
+				if at := uintptr(unsafe.Pointer(unsafe.StringData(s))); s != "" && at >= from && at < from+uintptr(len(text)) {
+					n++
+				}
+			})
+			return n
+		}
+		require.Positive(t, parts(i), "or there would be nothing to copy")
+		copied := i.Copied()
+		require.Zero(t, parts(copied), "%s", text)
+		i.TransportID, i.TransportInfo, i.Links = "", nil, nil
+		require.Equal(t, i, copied)
+	}
+}
+
+// eachString calls f for every string in a value.
+func eachString(v reflect.Value, f func(string)) {
+	switch v.Kind() {
+	case reflect.String:
+		f(v.String())
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			eachString(v.Elem(), f)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			eachString(v.Field(i), f)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			eachString(v.Index(i), f)
+		}
+	}
+}
+
+func BenchmarkReadStored(b *testing.B) {
+	var i ServiceInfo
+	require.NoError(b, json.Unmarshal([]byte(fullService), &i))
+	i.TransportInfo.ImplSpecificInfo, i.TransportInfo.Security.Extensions = nil, nil
+	text := asStored(b, i)
+	for name, read := range map[string]func(string) (ServiceInfo, error){"quick": ReadStored, "encoding/json": readSlowly} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := read(text); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("ReadWritten", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, ok := ReadWritten(text); !ok {
+				b.Fatal(text)
+			}
+		}
+	})
 }

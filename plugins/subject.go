@@ -10,11 +10,12 @@ type Subject struct {
 }
 
 // Service is the service after the change, as filters see it, of an event that is not of a
-// termination. The error says that its attributes cannot be read.
+// termination, without its transport. The error says that its attributes cannot be read.
 func (e *Event) Service() (i mp1.ServiceInfo, err error) {
 	if i, err = mp1.ReadStored(e.Attributes); err != nil {
 		return i, err
 	}
+	i = i.Copied() // the attributes are longer, and it may be kept
 	i.SerInstanceID, i.State = string(e.ID), mp1.State(e.State.String())
 	return i, nil
 }

@@ -38,7 +38,6 @@ func newMessage(e *plugins.Event, age plugins.Age) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	info.TransportInfo = nil // neither filtered by nor sent, and the largest part
 	return &message{at: e.At, made: e.Made, age: age, change: mp1.ChangeType(e.Change.String()), info: info, size: e.Size}, nil
 }
 

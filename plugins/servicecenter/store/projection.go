@@ -48,10 +48,11 @@ type projector struct {
 }
 
 func project(rec *heartbeat.Record) (*projector, error) {
-	p := &projector{rec: rec}
-	if err := json.Unmarshal([]byte(rec.Attributes), &p.info); err != nil {
+	info, err := mp1.ReadStored(rec.Attributes)
+	if err != nil {
 		return nil, fmt.Errorf("%w: its attributes: %w", heartbeat.ErrUnusable, err)
 	}
+	p := &projector{rec: rec, info: info}
 	service := keys.InstanceOf(rec.ID, rec.Place).ServiceID
 	all := suffixes(service)
 	for _, suffix := range all {
