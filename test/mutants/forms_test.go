@@ -4,6 +4,26 @@ const words, surface = "mp1", "plugins"
 
 // formMutants are defects in what requests may look like, and in when they are answered.
 var formMutants = []mutant{
+	{name: "half of a character is read", file: words + "/written/written.go",
+		old: `!ok || utf8.RuneLen(c) < 0 {`, new: `!ok || c < 0 {`,
+		pkg: words + "/written", run: "TestWhatIsRead"},
+	{name: "a number that does not fit is cut", file: words + "/written/written.go",
+		old: `fits := int64(*to) == n &&`, new: `fits := int64(*to) != 0 &&`,
+		pkg: words + "/written", run: "TestWhatIsRead"},
+	{name: "a byte that is no character is read", file: words + "/written/written.go",
+		old: `if n < 2 || r.exact &&`, new: `if r.exact &&`,
+		pkg: words + "/written", run: "TestWhatIsRead"},
+	{name: "a character that is escaped for HTML is answered as it stands", file: words + "/written/written.go",
+		old: `			all[c] = plainText
+`, new: `			all[c] = plainText | plainExact
+`,
+		pkg: words + "/written", run: "TestWhatIsRead"},
+	{name: "what is kept of a service keeps its whole description", file: words + "/serviceinfo.go",
+		old: `strings.Clone(i.SerName)`, new: `i.SerName`,
+		pkg: words, run: "TestACopyKeepsNothing"},
+	{name: "an event that begins with nothing is read", file: kept + "/quick.go",
+		old: "r.Take(`{\"schema\":`)\n\twritten.Int(&r, &e.Schema)", new: "written.MayInt(&r, `{\"schema\":`, &e.Schema)",
+		pkg: kept, run: "FuzzStoredValues"},
 	{name: "a number with a fraction is cut", file: words + "/number.go",
 		old: `	case negative || zeros < 0:`, new: `	case negative:`,
 		pkg: words, run: "TestANumberWithoutAFraction"},

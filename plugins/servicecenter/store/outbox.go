@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -57,11 +58,11 @@ func eventOp(t *heartbeat.Txn) (clientv3.Op, error) {
 // decodeEvent reads an event of the outbox, also one of a termination. Its revision is that of the key's creation: events are
 // told in the order of commits, which is not the order of keys (protocol CE13).
 func decodeEvent(kv *mvccpb.KeyValue) (*plugins.Event, bool) {
-	if strings.HasPrefix(string(kv.Key), keys.TerminationPrefix) {
+	if bytes.HasPrefix(kv.Key, []byte(keys.TerminationPrefix)) {
 		return decodeTermination(kv)
 	}
-	var e event
-	if json.Unmarshal(kv.Value, &e) != nil || e.Schema != heartbeat.Schema || keys.Event(e.ID, e.Seq) != string(kv.Key) ||
+	e, err := readEvent(kv.Value)
+	if err != nil || e.Schema != heartbeat.Schema || keys.Event(e.ID, e.Seq) != string(kv.Key) ||
 		!e.Change.Valid() || !e.State.Valid() {
 		return nil, false
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/mec-liveness/mepserver/plugins/servicecenter/keys"
 )
 
-// written makes n revisions that are about nobody's service.
-func written(t *testing.T, s *Store, n int) {
+// elsewhere makes n revisions that are about nobody's service.
+func elsewhere(t *testing.T, s *Store, n int) {
 	t.Helper()
 	for i := range n {
 		_, err := s.client.Put(t.Context(), "/mep/test", strconv.Itoa(i))
@@ -61,10 +61,10 @@ func TestABurstIsComparedAPartAtATime(t *testing.T) {
 	s.AwaitRepairs()
 	s.history.walk = nowhere
 	spoiled(t, s, all[0].ID)
-	written(t, s, heartbeat.MostCompared-2)
+	elsewhere(t, s, heartbeat.MostCompared-2)
 	spoiled(t, s, all[5].ID)  // the last of the first part
 	spoiled(t, s, all[10].ID) // what the second part begins behind
-	written(t, s, 5)
+	elsewhere(t, s, 5)
 	_, _, err = s.Changes(t.Context(), at, nil)
 	require.NoError(t, err)
 	s.AwaitRepairs()
