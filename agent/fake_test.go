@@ -190,7 +190,7 @@ func (f *fakePlatform) serveBatch(r *http.Request, body []byte) *http.Response {
 	if !f.batches {
 		return reply(404, nil)
 	}
-	beats, err := mp1.DecodeHeartbeats(body)
+	beats, err := mp1.DecodeHeartbeats(body, nil)
 	if err != nil {
 		return reply(400, mp1.ProblemDetails{Detail: err.Error()})
 	}

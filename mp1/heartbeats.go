@@ -38,9 +38,10 @@ type HeartbeatResults struct {
 }
 
 // DecodeHeartbeats reads a Heartbeats. Ids may have any form: each is judged by itself. Its
-// errors are *Invalid.
-func DecodeHeartbeats(data []byte) ([]HeartbeatOf, error) {
-	if beats, ok := scanHeartbeats(string(data)); ok {
+// errors are *Invalid. The list may take the place of what is in room, nil if there is none: who
+// reads many bodies uses it again.
+func DecodeHeartbeats(data []byte, room []HeartbeatOf) ([]HeartbeatOf, error) {
+	if beats, ok := scanHeartbeats(string(data), room); ok {
 		return beats, nil
 	}
 	return parseHeartbeats(data)
@@ -103,12 +104,15 @@ func (o object) anyText(name string) (string, error) {
 // are parts of the body.
 type heartbeatScan struct{ rest string }
 
-func scanHeartbeats(body string) (out []HeartbeatOf, ok bool) {
+func scanHeartbeats(body string, room []HeartbeatOf) (out []HeartbeatOf, ok bool) {
 	s := heartbeatScan{body}
 	if !s.token("{") || !s.token(`"heartbeats"`) || !s.token(":") || !s.token("[") {
 		return nil, false
 	}
-	out = make([]HeartbeatOf, 0, min(len(body)/minHeartbeat+1, MaxHeartbeats))
+	out = room[:0]
+	if most := min(len(body)/minHeartbeat+1, MaxHeartbeats); cap(out) < most {
+		out = make([]HeartbeatOf, 0, most)
+	}
 	for {
 		one, ok := s.heartbeat()
 		if !ok || len(out) == MaxHeartbeats {

@@ -21,7 +21,7 @@ func TestHeartbeatsAreReadStrictly(t *testing.T) {
 		"{\"heartbeats\":[{\"serInstanceId\":\"\u00e9\\n\\u0000\",\"appInstanceId\":\"a\\\"\"}]}":  1,
 		`{"heartbeats":[{"serInstanceId":"","appInstanceId":"` + strings.Repeat("a", 500) + `"}]}`: 1,
 	} {
-		got, err := DecodeHeartbeats([]byte(body))
+		got, err := DecodeHeartbeats([]byte(body), nil)
 		require.NoError(t, err, body)
 		require.Len(t, got, want, body)
 	}
@@ -44,7 +44,7 @@ func TestHeartbeatsAreReadStrictly(t *testing.T) {
 		`{"heartbeats":[{"appInstanceId":"a","serInstanceId":"\ud800"}]}`:                "lone surrogates",
 		`{"heartbeats":[` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + `]}`:     "nested deeper",
 	} {
-		_, err := DecodeHeartbeats([]byte(body))
+		_, err := DecodeHeartbeats([]byte(body), nil)
 		var bad *Invalid
 		require.ErrorAs(t, err, &bad, body)
 		require.ErrorContains(t, err, fault, body)
@@ -59,18 +59,21 @@ func TestTheUsualBodyOfHeartbeatsIsReadWithoutParsing(t *testing.T) {
 	}
 	body, err := json.Marshal(beats)
 	require.NoError(t, err)
-	got, ok := scanHeartbeats(string(body))
+	got, ok := scanHeartbeats(string(body), nil)
 	require.True(t, ok)
 	require.Equal(t, beats.Heartbeats, got)
 	if testing.Short() {
 		return
 	}
-	n := testing.AllocsPerRun(10, func() {
-		if _, err := DecodeHeartbeats(body); err != nil {
-			t.Error(err)
-		}
-	})
-	require.LessOrEqual(t, n, 2., "the text, and the list of its parts")
+	for most, room := range map[float64][]HeartbeatOf{2: nil, 1: make([]HeartbeatOf, 3, MaxHeartbeats)} {
+		n := testing.AllocsPerRun(10, func() {
+			if got, err = DecodeHeartbeats(body, room); err != nil {
+				t.Error(err)
+			}
+		})
+		require.LessOrEqual(t, n, most, "the text, and the list of its parts if it has no room")
+		require.Equal(t, beats.Heartbeats, got)
+	}
 }
 
 func FuzzHeartbeats(f *testing.F) {
@@ -80,7 +83,7 @@ func FuzzHeartbeats(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		want, err := parseHeartbeats(body)
-		got, ok := scanHeartbeats(string(body))
+		got, ok := scanHeartbeats(string(body), nil)
 		if ok {
 			require.NoError(t, err, "what the scanner takes, the strict reader takes")
 			require.Equal(t, want, got)

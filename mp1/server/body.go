@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -63,13 +64,26 @@ func ReadBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error
 
 // readBody checks the type of a body and reads it, up to most bytes.
 func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	return readBodyBy(w, r, most, io.ReadAll)
+}
+
+// readBodyInto is readBody into memory that is used again.
+func readBodyInto(to *bytes.Buffer, w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	return readBodyBy(w, r, most, func(body io.Reader) ([]byte, error) {
+		to.Reset()
+		_, err := to.ReadFrom(body)
+		return to.Bytes(), err
+	})
+}
+
+func readBodyBy(w http.ResponseWriter, r *http.Request, most int64, read func(io.Reader) ([]byte, error)) ([]byte, error) {
 	if err := checkMediaType(r); err != nil {
 		return nil, err
 	}
 	if r.ContentLength > most {
 		return nil, errTooLarge
 	}
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	b, err := read(http.MaxBytesReader(w, r.Body, most))
 	var large *http.MaxBytesError
 	var over *OverLimit
 	if err != nil && !errors.As(err, &large) && !errors.As(err, &over) {

@@ -1,10 +1,12 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/mec-liveness/mepserver/mp1"
 )
@@ -21,17 +23,42 @@ func (s *api) heartbeatResources() []resource {
 	}}}
 }
 
+// batchMemory is what a batch is read into, but for its text. It is used again: it was half of the
+// garbage of a batch.
+type batchMemory struct {
+	body    bytes.Buffer
+	beats   []mp1.HeartbeatOf
+	results []beatResult
+}
+
+var batchMemories = sync.Pool{New: func() any { return new(batchMemory) }}
+
+// release gives the memory back, without what was read.
+func (m *batchMemory) release() {
+	clear(m.beats)
+	clear(m.results)
+	batchMemories.Put(m)
+}
+
 // beatAll carries heartbeats out and answers what PATCH would have answered to each.
 func (s *api) beatAll(w http.ResponseWriter, r *http.Request, _ target) error {
-	body, err := readBody(w, r, maxHeartbeats)
+	m := batchMemories.Get().(*batchMemory)
+	err := s.beatAllIn(m, w, r)
+	m.release() // not after a panic: somebody may still write there
+	return err
+}
+
+func (s *api) beatAllIn(m *batchMemory, w http.ResponseWriter, r *http.Request) error {
+	body, err := readBodyInto(&m.body, w, r, maxHeartbeats)
 	if err != nil {
 		return err
 	}
-	beats, err := mp1.DecodeHeartbeats(body)
+	beats, err := mp1.DecodeHeartbeats(body, m.beats)
 	if err != nil {
 		return err
 	}
-	results := make([]beatResult, len(beats))
+	results := slices.Grow(m.results[:0], len(beats))[:len(beats)]
+	m.beats, m.results = beats, results
 	allowed, places := s.allowedBeats(r, beats, results)
 	agent, _ := agentOf(r) // as at PATCH
 	s.registry.Beats(r.Context(), agent, allowed, func(i, interval int, err error) {
@@ -41,7 +68,7 @@ func (s *api) beatAll(w http.ResponseWriter, r *http.Request, _ target) error {
 		results[i] = s.resultOf(interval, err)
 	})
 	s.tellBatched(w, results)
-	s.writeJSON(w, http.StatusOK, appendResults(make([]byte, 0, len(results)*128), beats, results))
+	s.writeJSON(w, http.StatusOK, encodeResults(beats, results))
 	return nil
 }
 
@@ -121,9 +148,14 @@ func (s *api) mayBeatFor(r *http.Request, app string) error {
 	return s.precheck(r, target{app: app}, true)
 }
 
-// appendResults writes a mp1.HeartbeatResults.
-func appendResults(b []byte, beats []mp1.HeartbeatOf, results []beatResult) []byte {
-	b = append(b, `{"results":[`...)
+// encodeResults writes a mp1.HeartbeatResults. It is no memory that is used again: HTTP/2 may still be
+// sending it when its client has gone away and the write has ended.
+func encodeResults(beats []mp1.HeartbeatOf, results []beatResult) []byte {
+	size := len(`{"results":[]}`) + 1
+	for i := range beats { // exactly, of those that succeed
+		size += len(`{"serInstanceId":"","status":204},`) + len(beats[i].SerInstanceID)
+	}
+	b := append(make([]byte, 0, size), `{"results":[`...)
 	for i := range results {
 		if i > 0 {
 			b = append(b, ',')

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -102,4 +104,69 @@ func TestABatchAsAWholeIsRefusedLikeOtherBodies(t *testing.T) {
 	full := strings.Repeat(`{"appInstanceId":"`+strings.Repeat("a", 128)+`","serInstanceId":"`+strings.Repeat("s", 128)+`"},`, mp1.MaxHeartbeats)
 	w := request(d, "POST", mp1.HeartbeatsPath, strings.NewReader(`{"heartbeats":[`+strings.TrimSuffix(full, ",")+`]}`))
 	require.Equal(t, 200, w.Code, "a thousand of the longest ids")
+}
+
+// silentRegistry answers every heartbeat, and keeps nothing.
+type silentRegistry struct{ *fakeRegistry }
+
+func (silentRegistry) Beats(_ context.Context, _ string, beats []mp1.HeartbeatOf, answer func(i, interval int, err error)) {
+	for i := range beats {
+		answer(i, 0, nil)
+	}
+}
+
+// Garbage of batches is collected at the cost of heartbeats. What each leaves is its text, in which its
+// ids stand, and its answer.
+func TestABatchLeavesItsTextAndItsAnswerAsGarbage(t *testing.T) {
+	m := http.NewServeMux()
+	for _, r := range Routes(silentRegistry{newFakeRegistry()}, Options{}) {
+		m.Handle(r.Pattern, r.Handler)
+	}
+	post := func(n int) (objects, bytes int) {
+		var beats mp1.Heartbeats
+		for i := range n {
+			beats.Heartbeats = append(beats.Heartbeats, mp1.HeartbeatOf{AppInstanceID: "app", SerInstanceID: fmt.Sprintf("%036d", i)})
+		}
+		body, err := json.Marshal(beats)
+		require.NoError(t, err)
+		w := &countingWriter{discardWriter: discardWriter{h: http.Header{}}}
+		objects, bytes = leastGarbage(func() {
+			w.n = 0
+			m.ServeHTTP(w, httptest.NewRequest(http.MethodPost, mp1.HeartbeatsPath, strings.NewReader(string(body))))
+		})
+		require.Equal(t, http.StatusOK, w.status)
+		require.Greater(t, w.n, 60*n, "it was answered")
+		return objects, bytes - len(body)*2 - w.n // a copy is the test's own
+	}
+	objects, bytes := post(1)
+	for _, n := range []int{500, mp1.MaxHeartbeats} {
+		more, moreBytes := post(n)
+		require.LessOrEqual(t, more, objects+2, "objects of %d heartbeats", n)
+		require.LessOrEqual(t, moreBytes, bytes+16<<10, "bytes of %d heartbeats, besides text and answer", n) // sizes are rounded up
+	}
+}
+
+// countingWriter counts what is answered.
+type countingWriter struct {
+	discardWriter
+	n int
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	w.n += len(p)
+	return len(p), nil
+}
+
+// leastGarbage is what f allocates at the least, of some calls: what is kept to be used again may be gone
+// before one of them.
+func leastGarbage(f func()) (objects, bytes int) {
+	objects, bytes = math.MaxInt, math.MaxInt
+	for range 20 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		objects, bytes = min(objects, int(after.Mallocs-before.Mallocs)), min(bytes, int(after.TotalAlloc-before.TotalAlloc)) //nolint:gosec // small
+	}
+	return objects, bytes
 }
