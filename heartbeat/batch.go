@@ -174,6 +174,11 @@ func (b *batch) renew() {
 	if len(leases) == 0 {
 		return
 	}
+	b.mu.Lock()
+	if b.renewed == nil { // no renewal that others began has ended yet
+		b.renewed = make([]int, 0, b.unended)
+	}
+	b.mu.Unlock()
 	e := b.e
 	done := func(k, ttl int, err error) {
 		p := &b.parts[places[k]]

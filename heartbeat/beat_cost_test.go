@@ -31,6 +31,27 @@ func BenchmarkBeatsAtOnce(b *testing.B) {
 	})
 }
 
+// BenchmarkBatch is the engine's own part of 500 heartbeats that come together.
+func BenchmarkBatch(b *testing.B) {
+	const size = 500
+	e, ids := beating(b, 40*size)
+	beats := make([]Heartbeat, len(ids))
+	for n, id := range ids {
+		beats[n] = Heartbeat{ID: id, Owner: "app"}
+	}
+	ctx, heard := context.Background(), 0
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n += size {
+		at := n % len(beats)
+		e.Beats(ctx, "a.1", beats[at:at+size], func(_ int, r Response) {
+			if r.Err == nil {
+				heard++
+			}
+		})
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(heard), "ns/heartbeat")
+}
+
 // beating is an engine alone with so many instances that beat.
 func beating(b *testing.B, many int) (*Engine, []ID) {
 	l := newLab(nil)
