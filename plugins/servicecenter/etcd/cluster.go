@@ -21,6 +21,12 @@ const (
 	// shorter ping than ten seconds.
 	pingEvery   = 10 * time.Second
 	pingTimeout = 3 * time.Second
+
+	// How much etcd may send that was not taken in yet. gRPC would find that out by itself, by a ping with
+	// each message of answers, which costs both ends as much as the message. So much of one stream is
+	// 100 MB a second over a link of ten milliseconds; by itself gRPC goes up to 16 MB.
+	streamWindow     = 1 << 20
+	connectionWindow = 4 << 20
 )
 
 // reconnect is quick at any age of an outage: gRPC's own steps grow to two minutes,
@@ -36,7 +42,7 @@ func (c *Client) openCluster(ctx context.Context, o Options) error {
 	var err error
 	c.Client, err = clientv3.New(clientv3.Config{Endpoints: a.endpoints, TLS: a.tls, Username: a.username, Password: a.password,
 		DialTimeout: dialTimeout, DialKeepAliveTime: pingEvery, DialKeepAliveTimeout: pingTimeout, PermitWithoutStream: true,
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(reconnect)}, Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(reconnect), grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow)}, Logger: zap.NewNop(), Context: context.WithoutCancel(ctx)})
 	if err != nil {
 		c.Client = nil
 		return fmt.Errorf("cannot use %s: %w", where, a.reason(ctx, a.endpoints[0], err))
