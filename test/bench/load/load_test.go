@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -75,6 +76,30 @@ func TestACountIsSentOnceEach(t *testing.T) {
 			assert.EqualValues(t, round+1, got[i].Load(), "request %d", i)
 		}
 	}
+}
+
+// What it costs to connect is not measured in a run that is warm.
+func TestAWarmRunHasItsConnectionsBeforeItBegins(t *testing.T) {
+	var asked, made atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	s.Config.ConnState = func(_ net.Conn, is http.ConnState) {
+		if is == http.StateNew {
+			made.Add(1)
+		}
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	run := load.Run{Dial: load.Wire(strings.TrimPrefix(s.URL, "http://"), nil), Conns: 3, Count: 30, Next: func(int) load.Request { return load.Request{Method: "GET", Path: "/"} }}
+	warm := run.Warm(t.Context())
+	require.EqualValues(t, 3, asked.Load())
+	require.EqualValues(t, 3, made.Load())
+	res := warm.Saturate(t.Context())
+	require.NoError(t, res.Check())
+	assert.Equal(t, 30, res.N, "what made them warm is not counted")
+	assert.EqualValues(t, 33, asked.Load())
+	assert.EqualValues(t, 3, made.Load())
+	require.NoError(t, run.Saturate(t.Context()).Check())
+	assert.Greater(t, made.Load(), int64(3), "a run that is not warm connects by itself")
 }
 
 // A server that answers nothing for a while is late for all that were due meanwhile, and not only

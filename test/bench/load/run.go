@@ -21,6 +21,31 @@ type Run struct {
 	Count int           // how many; 0: until For
 	Next  func(i int) Request
 	Done  func(i int, sent time.Time, a Answer) error
+	warm  []Conn // that Warm has made
+}
+
+// Warm is r with Conns that have sent a request each, which is not judged: in a short run it would be
+// measured what it costs to connect. It is for one run.
+func (r Run) Warm(ctx context.Context) Run {
+	r.warm = r.conns()
+	var wg sync.WaitGroup
+	for i, c := range r.warm {
+		wg.Go(func() { _, _ = c.Do(ctx, r.Next(i)) }) // what is wrong is seen at the next request
+	}
+	wg.Wait()
+	return r
+}
+
+// conns are those of a run.
+func (r Run) conns() []Conn {
+	if r.warm != nil {
+		return r.warm
+	}
+	out := make([]Conn, r.Conns)
+	for i := range out {
+		out[i] = r.Dial()
+	}
+	return out
 }
 
 // Result is what came of a Run.
@@ -138,11 +163,9 @@ func (r Run) each(ctx context.Context, take func() (i int, due time.Time, ok boo
 	var mu sync.Mutex
 	out := Result{Latency: NewHist()}
 	began, used := time.Now(), OwnCPU()
-	conns := make([]Conn, r.Conns)
-	for i := range conns {
-		conns[i] = r.Dial()
+	conns := r.conns()
+	for _, c := range conns {
 		wg.Go(func() {
-			c := conns[i]
 			n, failed := 0, 0
 			var first error
 			for ctx.Err() == nil {

@@ -31,11 +31,14 @@ type contender struct {
 }
 
 // compare has all of them answer as much as they can, one after the other, round after round. The
-// rounds begin with another one each, for what else the machine does may come and go.
+// rounds are short and many, and begin with another one each: what else the machine does comes and
+// goes, and one that it disturbs is one of many.
 func (l *lab) compare(ctx context.Context, all []*contender) error {
-	for round := range l.size.rounds {
+	for round := range l.size.turns {
 		for i := range all {
 			c := all[(i+round)%len(all)]
+			c.run.For = l.size.turn
+			run := c.run.Warm(ctx)
 			used := time.Duration(0)
 			if c.cpu != nil {
 				used = c.cpu()
@@ -44,8 +47,7 @@ func (l *lab) compare(ctx context.Context, all []*contender) error {
 			if c.beside != nil {
 				asked = c.beside()
 			}
-			c.run.For = l.size.each
-			res := c.run.Saturate(ctx)
+			res := run.Saturate(ctx)
 			if err := res.Mostly(); err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}

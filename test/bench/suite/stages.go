@@ -10,6 +10,8 @@ import (
 type sizes struct {
 	rounds               int
 	each                 time.Duration // of one server in one round
+	turns                int           // rounds of what is compared by its number of requests
+	turn                 time.Duration // of one server in one of these
 	conns, manyConns     int
 	small, middle, large int // services
 	batch                int // of one POST
@@ -36,14 +38,14 @@ type sizes struct {
 }
 
 var full = sizes{
-	rounds: 3, each: 3 * time.Second, conns: 32, manyConns: 500, small: 1000, middle: 20000, large: 100000, batch: 500,
+	rounds: 3, each: 3 * time.Second, turns: 9, turn: time.Second, conns: 32, manyConns: 500, small: 1000, middle: 20000, large: 100000, batch: 500,
 	pace: 2000, paced: 20 * time.Second, idle: time.Minute, settle: 10 * time.Second, erased: 100 * time.Second, beatEvery: time.Minute, beating: 90 * time.Second,
 	dyingAmong: 1000, deaths: 200, mass: 10000, dieEvery: 10 * time.Second, registerEach: 1000, restarts: 3, readers: 2000, million: 1000000, millionFor: 10 * time.Minute,
 	follow: 5000, followTimes: 10, followEvery: 5 * time.Second, followShare: 5,
 }
 
 var quick = sizes{
-	rounds: 2, each: 200 * time.Millisecond, conns: 4, manyConns: 8, small: 40, middle: 60, large: 100, batch: 20,
+	rounds: 2, each: 200 * time.Millisecond, turns: 2, turn: 200 * time.Millisecond, conns: 4, manyConns: 8, small: 40, middle: 60, large: 100, batch: 20,
 	pace: 100, paced: time.Second, idle: time.Second, settle: 200 * time.Millisecond, erased: time.Second, beatEvery: time.Second, beating: 2 * time.Second,
 	dyingAmong: 10, deaths: 6, mass: 40, dieEvery: time.Second, registerEach: 20, restarts: 1, readers: 10, million: 200, millionFor: 2 * time.Second,
 	follow: 10, followTimes: 4, followEvery: time.Second, followShare: 5,
