@@ -104,8 +104,8 @@ func (w *walker) look() {
 		"$app", w.key.AppId, "$name", w.key.ServiceName, "$version", w.key.Version)
 }
 
-// fresh is what is left of a lease of 60 s that was renewed just now, in whole seconds.
-const fresh = 59
+// fresh is what is left of a lease of storetest.Register that was renewed just now, in whole seconds.
+const fresh = storetest.LongLease - 1
 
 // age waits until a renewal of our lease can be seen.
 func (w *walker) age() {

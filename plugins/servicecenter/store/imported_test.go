@@ -17,7 +17,7 @@ func registeredAs(t *testing.T, id heartbeat.ID, owner string) (heartbeat.Record
 	t.Helper()
 	r := storetest.NewRecord(t, store, owner)
 	r.Place, r.ID, r.Seq = string(r.ID[:keys.IDLength]), id, 1
-	l, err := store.Grant(t.Context(), 60)
+	l, err := store.Grant(t.Context(), storetest.LongLease)
 	require.NoError(t, err)
 	r.Lease = l
 	at, err := store.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Register, Presence: heartbeat.NoProjection, From: r.Place,

@@ -17,7 +17,7 @@ func commits(t *testing.T, s *Store, owner string) error {
 	id, err := s.NewID(t.Context(), owner, storetest.Info(t), false)
 	require.NoError(t, err)
 	r.ID, r.Seq = id, 1
-	r.Lease, err = s.Grant(t.Context(), 60)
+	r.Lease, err = s.Grant(t.Context(), storetest.LongLease)
 	require.NoError(t, err)
 	_, err = s.Commit(t.Context(), &heartbeat.Txn{Kind: heartbeat.Register, RecordOp: heartbeat.Put, ProjectionOp: heartbeat.Put, Record: r, Change: heartbeat.Added})
 	return err

@@ -58,7 +58,7 @@ func TestTheEndOfALeaseTakesTheProjectionAndNotTheRecord(t *testing.T) {
 	r, _ := storetest.Register(t, store, "app-lease")
 	ttl, err := store.Renew(t.Context(), r.Lease)
 	require.NoError(t, err)
-	require.Equal(t, 60, ttl)
+	require.Equal(t, storetest.LongLease, ttl)
 	require.NoError(t, store.Revoke(t.Context(), r.Lease))
 	s, err := store.Read(t.Context(), r.ID)
 	require.NoError(t, err)

@@ -63,7 +63,7 @@ func TestASubscriptionToATerminationIsNoneToServices(t *testing.T) {
 	_, err = store.Subscribe(ctx, service)
 	require.ErrorIs(t, err, heartbeat.ErrConflict, "they would share a cursor")
 
-	l, err := store.Grant(ctx, 60)
+	l, err := store.Grant(ctx, storetest.LongLease)
 	require.NoError(t, err)
 	_, err = store.Lock(ctx, s.ID, l, false)
 	require.NoError(t, err)

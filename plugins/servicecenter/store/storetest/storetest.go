@@ -53,7 +53,7 @@ func NewRecord(t testing.TB, s Store, owner string) heartbeat.Record {
 func Register(t testing.TB, s Store, owner string) (heartbeat.Record, heartbeat.Revision) {
 	t.Helper()
 	r := NewRecord(t, s, owner)
-	l, err := s.Grant(t.Context(), 60)
+	l, err := s.Grant(t.Context(), LongLease)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +68,10 @@ func Register(t testing.TB, s Store, owner string) (heartbeat.Record, heartbeat.
 	}
 	return r, at
 }
+
+// LongLease is, in seconds, the time of a lease that outlives all tests of a package. They share a store, and some
+// compare all that stands in it: a lease of a minute ended beneath them where the tests before took so long.
+const LongLease = 3600
 
 // Everything is what an etcd holds, key to lease and value, without the locks that
 // service-center takes when it likes.
