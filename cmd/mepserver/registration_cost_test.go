@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -20,17 +21,23 @@ type registrar struct {
 	answer []byte
 }
 
+// registrars counts them, so that none registers what one before it did.
+var registrars atomic.Int64
+
 func newRegistrar(tb testing.TB, at, app string) *registrar {
 	tb.Helper()
 	c, err := net.Dial("tcp", at)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = c.Close() })
-	return &registrar{conn: c, app: app, answer: make([]byte, 16<<10)}
+	return &registrar{conn: c, app: fmt.Sprint(app, registrars.Add(1)), answer: make([]byte, 16<<10)}
 }
 
 // register says whether one more service was registered, under a name of its own.
 func (r *registrar) register() bool {
 	r.many++
+	if r.conn.SetDeadline(time.Now().Add(time.Minute)) != nil {
+		return false
+	}
 	app := fmt.Sprint(r.app, "-", r.many/500) // which may have so many, and some more
 	body := fmt.Appendf(nil, `{"serName":"%s-%d","version":"1.2.3","state":"ACTIVE","serializer":"JSON","livenessInterval":60,"transportInfo":{"id":"t1","name":"REST",`+
 		`"type":"REST_HTTP","protocol":"HTTP","version":"2.0","endpoint":{"uris":["http://10.0.0.5:8080/x"]},"security":{}}}`, app, r.many)

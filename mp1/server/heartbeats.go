@@ -35,7 +35,7 @@ var batchMemories = sync.Pool{New: func() any { return new(batchMemory) }}
 
 // release gives the memory back, without what was read.
 func (m *batchMemory) release() {
-	clear(m.beats)
+	clear(m.beats[:cap(m.beats)]) // a text that is refused has left there what came before its fault
 	clear(m.results)
 	batchMemories.Put(m)
 }

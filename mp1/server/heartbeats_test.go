@@ -146,6 +146,20 @@ func TestABatchLeavesItsTextAndItsAnswerAsGarbage(t *testing.T) {
 	}
 }
 
+// What a batch is read into is used again: the ids of one that was refused stayed there, and its text with them.
+func TestARefusedBatchLeavesNothingOfItsText(t *testing.T) {
+	m := &batchMemory{beats: make([]mp1.HeartbeatOf, 2, 64)}
+	body := `{"heartbeats":[` + strings.Repeat(`{"appInstanceId":"app","serInstanceId":"s"},`, 50) + `{"appInstanceId":7}]}`
+	err := new(api).beatAllIn(m, httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, mp1.HeartbeatsPath, strings.NewReader(body)))
+	require.Error(t, err)
+	left := m.beats[:cap(m.beats)]
+	require.NotZero(t, left[40], "it was read into that memory")
+	m.release()
+	for i := range left {
+		require.Zero(t, left[i], i)
+	}
+}
+
 // countingWriter counts what is answered.
 type countingWriter struct {
 	discardWriter

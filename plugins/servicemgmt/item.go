@@ -2,6 +2,7 @@ package servicemgmt
 
 import (
 	"encoding/json"
+	"strings"
 	"sync/atomic"
 
 	"github.com/mec-liveness/mepserver/heartbeat"
@@ -147,7 +148,8 @@ func (b buckets) put(key string, it *item) {
 	case old.one.id == it.id:
 		b[key] = bucket{one: it}
 	default:
-		b[key] = bucket{more: set{old.one.id: old.one, it.id: it}}
+		delete(b, key) // which is a part of the first one's text, and may outlive it
+		b[strings.Clone(key)] = bucket{more: set{old.one.id: old.one, it.id: it}}
 	}
 }
 

@@ -39,7 +39,7 @@ const (
 	// entries of one to the next take two segments while services register.
 	keptSegments = 5
 	// segmentBytes is the size of a segment. A start reads what is kept of them three times:
-	// etcd's own are four times as large, and most of one lies behind the newest snapshot.
+	// etcd's own are eight times as large, and most of one lies behind the newest snapshot.
 	segmentBytes  = 8 << 20
 	progressEvery = 5 * time.Second // else nobody knows which history an idle watch still needs
 )

@@ -16,7 +16,8 @@ import (
 // make tens of kilobytes.
 func (c *Client) GetHere(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	opts = append(opts[:len(opts):len(opts)], clientv3.WithSerializable())
-	if op := clientv3.OpGet(key, opts...); c.etcd == nil || op.RangeBytes() != nil || op.Rev() != 0 || op.IsKeysOnly() {
+	if op := clientv3.OpGet(key, opts...); c.etcd == nil || key == "" || op.RangeBytes() != nil || op.Rev() != 0 || op.IsKeysOnly() ||
+		op.MinModRev() != 0 || op.MaxModRev() != 0 || op.MinCreateRev() != 0 || op.MaxCreateRev() != 0 {
 		return c.Get(ctx, key, opts...)
 	} else if op.IsCountOnly() {
 		return c.getOne(ctx, key, mvcc.RangeOptions{Count: true})

@@ -1,20 +1,35 @@
 package datadir
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/server/v3/storage/wal"
 )
 
-// logOf is the log of a copy of the store of these tests, in a directory of its own.
+// logOf is a log of several segments.
 func logOf(t *testing.T) []segment {
 	t.Helper()
-	all, err := segmentsIn(filepath.Join(copyOf(t, store(t)), "member", "wal"))
+	size := wal.SegmentSizeBytes
+	wal.SegmentSizeBytes = 64 << 10
+	defer func() { wal.SegmentSizeBytes = size }()
+	dir := t.TempDir()
+	e, c := open(t, dir, "mep")
+	for i := range 500 {
+		_, err := c.Put(t.Context(), fmt.Sprint("/k/", i), strings.Repeat("v", 10+i%7*100))
+		require.NoError(t, err)
+	}
+	_ = c.Close()
+	e.Close()
+	all, err := segmentsIn(filepath.Join(dir, "member", "wal"))
 	require.NoError(t, err)
-	require.NotEmpty(t, all)
+	require.Greater(t, len(all), 2)
 	return all
 }
 
@@ -43,9 +58,12 @@ func TestALogThatIsReadQuicklyIsReadAlike(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	segments := logOf(t)
-	file := segments[len(segments)-1].path
-	whole, err := os.ReadFile(file)
-	require.NoError(t, err)
+	var wholes [][]byte
+	for _, s := range segments {
+		whole, err := os.ReadFile(s.path)
+		require.NoError(t, err)
+		wholes = append(wholes, whole)
+	}
 	alike := func(what string) (sound bool) {
 		want, wantErr := readSlowly(t, segments)
 		got, err := readLog(segments)
@@ -63,19 +81,25 @@ func TestALogThatIsReadQuicklyIsReadAlike(t *testing.T) {
 		"a sector is zeroes":     func(b []byte) []byte { at := random.IntN(len(b)/512) * 512; clear(b[at:min(at+512, len(b))]); return b },
 		"it ends in zeroes":      func(b []byte) []byte { clear(b[random.IntN(len(b)):]); return b },
 		"garbage stands behind":  func(b []byte) []byte { return append(b, b[random.IntN(len(b)):]...) },
+		"it is another one":      func([]byte) []byte { return wholes[random.IntN(len(wholes))] },
 		"a part stands in twice": func(b []byte) []byte { at := random.IntN(len(b)); return append(b[:at:at], b[at/2:]...) },
 	}
 	sound := 0
-	for range 6 {
+	for range 12 {
 		for what, harm := range harms {
-			require.NoError(t, os.WriteFile(file, harm(append([]byte{}, whole...)), 0o600))
-			if alike(what) {
+			n := random.IntN(len(segments))
+			require.NoError(t, os.WriteFile(segments[n].path, harm(slices.Clone(wholes[n])), 0o600))
+			if alike(fmt.Sprint("segment ", n, ": ", what)) {
 				sound++
 			}
+			require.NoError(t, os.WriteFile(segments[n].path, wholes[n], 0o600))
 		}
 	}
 	require.Positive(t, sound, "a log that ends in the middle of a record is none of a fault")
-	require.Less(t, sound, 6*len(harms))
+	require.Less(t, sound, 12*len(harms))
+	require.NoError(t, os.WriteFile(segments[1].path, wholes[0], 0o600))
+	_, err := readLog(segments)
+	require.ErrorContains(t, err, "it does not follow the segment before it")
 }
 
 // A start reads some hundred megabytes of log.
