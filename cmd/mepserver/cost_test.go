@@ -58,6 +58,11 @@ var inProcess = sync.OnceValues(func() (at string, err error) {
 var stopInProcess = func() {}
 
 func TestMain(m *testing.M) {
+	if raceEnabled { // a server of a process that is three seconds old has a race of service-center's: see center.Measure
+		if _, err := inProcess(); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	stopInProcess()
 	os.Exit(code)

@@ -46,6 +46,9 @@ func run(m *testing.M) int {
 	dataDir = dir
 	ctx := context.Background()
 	log := plugins.NewLog(logged, "INFO")
+	if err := center.Measure("127.0.0.1:30100"); err != nil {
+		panic(err)
+	}
 	db, err = etcd.Open(ctx, etcd.Options{DataDir: dir, Quota: 1 << 30, Probe: keys.Cluster, Log: log, Repeats: logs.NewRepeats(log)})
 	if err == nil {
 		running, err = center.Start(center.Options{Listen: "127.0.0.1:30100", Client: db, Repeats: logs.NewRepeats(log)})

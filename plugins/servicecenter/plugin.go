@@ -57,6 +57,9 @@ func setup(ctx context.Context, h *plugins.Host) (func(context.Context) error, e
 	if err != nil {
 		return nil, err
 	}
+	if err := center.Measure(h.Config.Server.Listen); err != nil {
+		return nil, err
+	}
 	var early *store.Early
 	if o.Cluster == nil {
 		early = store.NewEarly()

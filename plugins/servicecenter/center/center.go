@@ -17,7 +17,6 @@ import (
 	"github.com/apache/servicecomb-service-center/datasource"
 	"github.com/apache/servicecomb-service-center/datasource/etcd/kv"
 	"github.com/apache/servicecomb-service-center/pkg/gopool"
-	"github.com/apache/servicecomb-service-center/pkg/metrics"
 	"github.com/apache/servicecomb-service-center/server/config"
 	"github.com/apache/servicecomb-service-center/server/notify"
 	"github.com/apache/servicecomb-service-center/server/plugin"
@@ -72,9 +71,6 @@ func Start(o Options) (*Center, error) {
 		return nil, fmt.Errorf("cannot configure service-center: %w", err)
 	}
 	install(newRegistry(c.client.Client, c.client.Gate, c.client.Readers), c.client)
-	if err := metrics.Init(metrics.Options{Interval: metricsInterval, InstanceName: o.Listen}); err != nil {
-		return nil, fmt.Errorf("cannot start service-center's metrics: %w", err)
-	}
 	r := config.GetRegistry()
 	if err := datasource.Init(datasource.Options{PluginImplName: registryKind, SchemaEditable: r.SchemaEditable,
 		CompactInterval: r.CompactInterval, CompactIndexDelta: r.CompactIndexDelta}); err != nil {
