@@ -23,8 +23,8 @@ func (s *api) heartbeatResources() []resource {
 	}}}
 }
 
-// batchMemory is what a batch is read into, but for its text. It is used again: it was half of the
-// garbage of a batch.
+// batchMemory is what the body of a batch is received into, and the lists of its elements and their results.
+// It is used again: it was half of the garbage of a batch. The elements' ids are parts of a copy of the body.
 type batchMemory struct {
 	body    bytes.Buffer
 	beats   []mp1.HeartbeatOf

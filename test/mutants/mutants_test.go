@@ -526,7 +526,7 @@ func TestMutantsFitTheSources(t *testing.T) {
 
 // all are the mutants of all files.
 func all() []mutant {
-	return slices.Concat(mutants, formMutants, timeMutants, agentMutants, ownershipMutants, scaleMutants, clientMutants, followMutants, chassisMutants, agentHeaderMutants, edgeGalleryMutants, gatewayMutants, webhookMutants, tlsMutants, identityMutants, accessMutants, commandMutants, issuerMutants, dnsMutants, ruleMutants, terminationMutants, mm5Mutants, drainMutants, eventMutants, flappingMutants, endMutants, unansweredMutants, sweepMutants)
+	return slices.Concat(mutants, formMutants, timeMutants, agentMutants, ownershipMutants, scaleMutants, clientMutants, followMutants, chassisMutants, agentHeaderMutants, edgeGalleryMutants, gatewayMutants, webhookMutants, tlsMutants, identityMutants, accessMutants, commandMutants, issuerMutants, dnsMutants, ruleMutants, terminationMutants, mm5Mutants, drainMutants, eventMutants, flappingMutants, endMutants, memoryMutants, unansweredMutants, sweepMutants)
 }
 
 func TestEveryMutantIsCaught(t *testing.T) {

@@ -8,7 +8,8 @@ import (
 )
 
 // A start ended the process where thousands of entries of the log were to apply: etcd had given up entries that
-// an election which we asked for still read (2 of 900 starts on a busy machine). It comes by time alone now.
+// an election which we asked for still read (2 of 900 starts on a busy machine, so that this test alone would
+// rarely have met it). Elections come by time alone now. What is applied again must be as it was.
 func TestAStartAppliesManyEntriesOfTheLogAgain(t *testing.T) {
 	dir := t.TempDir()
 	c, _ := opened(t, dir)
